@@ -1,0 +1,1 @@
+"""gradfree: the benchmark harness for gradient-free tuning of language models."""

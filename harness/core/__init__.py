@@ -1,0 +1,63 @@
+"""The vocabulary of gradfree: spaces, noise, populations, budgets, algorithms and tasks.
+
+Names are imported on first use, so that reporting a bad option does not wait for torch.
+
+>>> from harness.core import Block
+>>> Block("w", (2, 3), "matrix").size
+6
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.core.algorithm import Algorithm
+    from harness.core.budget import Budget
+    from harness.core.errors import UserError
+    from harness.core.noise import Gaussian, LowRank, Noise, Rademacher
+    from harness.core.population import Gradients, Perturbations, Points, Population
+    from harness.core.space import Block, Projected, Space
+    from harness.core.task import Cost, Evaluation, Protocol, Request, Signature, Split, Task
+
+_HOME = {
+    "algorithm": ("Algorithm",),
+    "budget": ("Budget",),
+    "errors": ("UserError",),
+    "noise": ("Gaussian", "LowRank", "Noise", "Rademacher"),
+    "population": ("Gradients", "Perturbations", "Points", "Population"),
+    "space": ("Block", "Projected", "Space"),
+    "task": ("Cost", "Evaluation", "Protocol", "Request", "Signature", "Split", "Task"),
+}
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "Algorithm",
+    "Block",
+    "Budget",
+    "Cost",
+    "Evaluation",
+    "Gaussian",
+    "Gradients",
+    "LowRank",
+    "Noise",
+    "Perturbations",
+    "Points",
+    "Population",
+    "Projected",
+    "Protocol",
+    "Rademacher",
+    "Request",
+    "Signature",
+    "Space",
+    "Split",
+    "Task",
+    "UserError",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULE[name]}"), name)

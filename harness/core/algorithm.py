@@ -1,0 +1,99 @@
+"""What an algorithm is: ask for a population, be told its losses, report the best."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from harness.core.budget import Budget
+from harness.core.population import Population
+from harness.core.space import Space
+
+
+class Algorithm(ABC):
+    """A black-box minimiser, used as ``ask -> evaluate -> tell`` until ``ask`` returns nothing.
+
+    A subclass takes its options as keyword-only arguments with defaults and annotations; the same
+    options are written in brackets on the command line, as in ``openai-es[sigma=0.02,population=32]``.
+    Capabilities are class data.
+
+    Args:
+        space: what is searched; coordinates start at zero.
+        budget: only its total and what remains may be read.
+        seed: the only source of randomness; global random state is never touched.
+
+    >>> import torch
+    >>> from harness.core.population import Points
+    >>> class Sampling(Algorithm):
+    ...     '''Independent standard normal points.'''
+    ...     def ask(self, remaining):
+    ...         return Points(torch.randn(min(4, remaining), self.space.size, generator=self.generator))
+    ...     def tell(self, population, losses, gradients=None):
+    ...         self.found = population[int(losses.argmin()):][:1]
+    ...     def best(self):
+    ...         return self.found
+    >>> from harness.core.space import Block
+    >>> algorithm = Sampling(Space([Block("x", (2,), "vector")]), Budget(10), seed=0)
+    >>> len(algorithm.ask(remaining=3))
+    3
+    """
+
+    family: ClassVar[str] = "other"
+    """Heading under which it is listed."""
+    source: ClassVar[str] = ""
+    """Author, year: where the method is defined."""
+    reference: ClassVar[bool] = False
+    """A marked reference row, not a contestant: it uses gradients, or no tuning at all."""
+    needs_gradient: ClassVar[bool] = False
+    """May ask for Gradients."""
+    largest_dimension: ClassVar[int | None] = None
+    """The largest d that memory and time allow; None for no limit."""
+    smallest_budget: ClassVar[int] = 1
+    """Fewest evaluations with which anything useful happens."""
+    deterministic: ClassVar[bool] = True
+    """The same seed and losses give the same run, so that a run can be resumed by replaying it."""
+
+    def __init__(self, space: Space, budget: Budget, seed: int) -> None:
+
+        self.space = space
+        self.budget = budget
+        self.seed = seed
+        self.generator = torch.Generator().manual_seed(seed)
+
+    @classmethod
+    def misfit(cls, dimension: int, budget: int, **options: Any) -> str | None:
+        """Why this algorithm cannot run on d coordinates with a budget, in one sentence; None if it can."""
+        if cls.largest_dimension is not None and dimension > cls.largest_dimension:
+            return f"{dimension:,} coordinates are more than its limit of {cls.largest_dimension:,}"
+        if budget < cls.smallest_budget:
+            return f"a budget of {budget} is under the {cls.smallest_budget} evaluations that it needs"
+        return None
+
+    @abstractmethod
+    def ask(self, remaining: int) -> Population | None:
+        """A whole generation, costing at most ``remaining`` evaluations; None or empty when finished."""
+
+    @abstractmethod
+    def tell(self, population: Population, losses: Tensor, gradients: Tensor | None = None) -> None:
+        """Take in the losses of what was asked.
+
+        Args:
+            population: the one that ``ask`` returned.
+            losses: float64 ``[n]``, lower is better, nan = failed. On the CPU.
+            gradients: ``[n, d]`` with respect to the coordinates, where Gradients were asked for.
+        """
+
+    @abstractmethod
+    def best(self) -> Population | None:
+        """A population of one: what would be reported now. None means the untouched model."""
+
+    def state(self) -> dict[str, Any] | None:
+        """A snapshot for resuming (tensors, numbers, strings, lists), or None where replay serves."""
+        return None
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take up a snapshot that ``state`` gave."""
+        raise ValueError(f"{type(self).__name__} keeps no state of its own: it is resumed by replay")

@@ -1,0 +1,183 @@
+"""Laws of perturbation: a draw is a pure function of its key, so that nobody has to keep one."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from harness.core.space import Space
+
+TILE = 2**18  # numbers drawn under one key: rows of a large block are drawn tile by tile
+_MASK = 0xFFFFFFFF
+
+
+@dataclass(frozen=True)
+class Noise(ABC):
+    """The perturbations of one generation of one run.
+
+    A draw depends on (seed, generation, member, block, row range) and on nothing else; float32, on the
+    space's device. Under one seed and generation no two keys share a stream. CPU and GPU draw
+    different numbers.
+
+    Args:
+        space: whose blocks are perturbed.
+        seed: of the algorithm.
+        generation: counted from 0.
+    """
+
+    space: Space
+    seed: int
+    generation: int
+
+    has_factors: ClassVar[bool] = False
+
+    @cached_property
+    def _first_tile(self) -> tuple[int, ...]:
+        """Where each block's tiles begin in the numbering of all tiles; the last entry is their count."""
+        starts = [0]
+        for block in self.space.blocks:
+            starts.append(starts[-1] + math.ceil(block.rows / _tile_rows(block.row_size)))
+        return tuple(starts)
+
+    def _generator(self, member: int, block: str, tile: int = 0) -> torch.Generator:
+        # A CPU generator of torch keeps 32 bits of its seed, so hashing the whole key would let two
+        # draws collide. Members and tiles are numbered instead, and the number is scrambled one-to-one.
+        number = member * self._first_tile[-1] + self._first_tile[self.space.position(block)] + tile
+        base = _scramble(_scramble(self.seed & _MASK) ^ _scramble((self.seed >> 32) + 1)) + self.generation
+        generator = torch.Generator(device=self.space.device)
+        return generator.manual_seed(_scramble((number + _scramble(base & _MASK)) & _MASK))
+
+    def draw(self, member: int, block: str, rows: slice = slice(None)) -> Tensor:
+        """The perturbation of a member in a block, or some rows of it: float32 ``[rows, *rest]``."""
+        shape = self.space.block(block).shape
+        start, stop, _ = rows.indices(shape[0])
+        parts = [
+            self._fill(self._generator(member, block, tile), (last - first, *shape[1:]))[
+                max(start - first, 0) : stop - first
+            ]
+            for tile, first, last in self._tiles(block, start, stop)
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def weighted_sum(
+        self, block: str, members: Sequence[int], weights: Sequence[float], rows: slice = slice(None)
+    ) -> Tensor:
+        """``sum_i weights[i] * draw(members[i], block, rows)``, float32, one draw in memory at a time."""
+        shape = self.space.block(block).shape
+        start, stop, _ = rows.indices(shape[0])
+        total = torch.zeros(stop - start, *shape[1:], device=self.space.device)
+        for member, weight in zip(members, weights, strict=True):
+            if weight:
+                total.add_(self.draw(member, block, rows), alpha=weight)
+        return total
+
+    def factors(self, member: int, block: str) -> tuple[Tensor, Tensor] | None:
+        """``(A[out, r], B[in, r])`` with ``draw = A @ B.T`` where the law has factors, else None."""
+        return None
+
+    def _tiles(self, block: str, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """The tiles that hold rows start..stop of a block: (number, first row, row after the last)."""
+        rows, height = self.space.block(block).rows, _tile_rows(self.space.block(block).row_size)
+        for tile in range(start // height, math.ceil(stop / height)):
+            yield tile, tile * height, min(rows, (tile + 1) * height)
+
+    @abstractmethod
+    def _fill(self, generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
+        """Independent entries of mean 0 and variance 1, float32, on the space's device."""
+
+
+class Gaussian(Noise):
+    """Independent standard normal entries.
+
+    >>> from harness.core.space import Block
+    >>> noise = Gaussian(Space([Block("w", (3, 2), "matrix")]), seed=1, generation=0)
+    >>> bool(torch.equal(noise.draw(7, "w")[1:2], noise.draw(7, "w", slice(1, 2))))
+    True
+    """
+
+    def _fill(self, generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
+        return torch.randn(shape, generator=generator, device=self.space.device)
+
+
+class Rademacher(Noise):
+    """Independent signs, -1 or +1 with equal probability.
+
+    >>> from harness.core.space import Block
+    >>> noise = Rademacher(Space([Block("w", (100,), "vector")]), seed=1, generation=0)
+    >>> noise.draw(0, "w").unique().tolist()
+    [-1.0, 1.0]
+    """
+
+    def _fill(self, generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
+        words = math.ceil(math.prod(shape) / 8)
+        device = self.space.device
+        octets = torch.randint(0, 256, (words, 1), generator=generator, device=device, dtype=torch.uint8)
+        bits = (octets >> torch.arange(8, device=device, dtype=torch.uint8)) & 1
+        return (2.0 * bits.reshape(-1)[: math.prod(shape)].float() - 1.0).reshape(shape)
+
+
+@dataclass(frozen=True)
+class LowRank(Noise):
+    """Matrices and embeddings get ``A B^T / sqrt(rank)`` with normal factors; vectors get normal entries.
+
+    ``factors`` returns A already divided by ``sqrt(rank)``.
+
+    Source: Sarkar et al., Evolution Strategies at the Hyperscale (EGGROLL), arXiv 2511.16652.
+
+    >>> from harness.core.space import Block
+    >>> noise = LowRank(Space([Block("w", (5, 4), "matrix")]), seed=1, generation=0, rank=1)
+    >>> int(torch.linalg.matrix_rank(noise.draw(0, "w")))
+    1
+    """
+
+    rank: int = 1
+    has_factors: ClassVar[bool] = True
+
+    def factors(self, member: int, block: str) -> tuple[Tensor, Tensor] | None:
+        spec = self.space.block(block)
+        if spec.kind == "vector" or len(spec.shape) != 2:
+            return None
+        both = torch.randn(
+            sum(spec.shape),
+            self.rank,
+            generator=self._generator(member, block),
+            device=self.space.device,
+        )
+        return both[: spec.rows] / math.sqrt(self.rank), both[spec.rows :]
+
+    def draw(self, member: int, block: str, rows: slice = slice(None)) -> Tensor:
+        factors = self.factors(member, block)
+        if factors is None:
+            return super().draw(member, block, rows)
+        return factors[0][rows] @ factors[1].T
+
+    def weighted_sum(
+        self, block: str, members: Sequence[int], weights: Sequence[float], rows: slice = slice(None)
+    ) -> Tensor:
+        pairs = [self.factors(member, block) for member in members]
+        if not pairs or pairs[0] is None:
+            return super().weighted_sum(block, members, weights, rows)
+        left = torch.cat([w * pair[0][rows] for pair, w in zip(pairs, weights, strict=True) if pair], dim=1)
+        right = torch.cat([pair[1] for pair in pairs if pair], dim=1)
+        return left @ right.T
+
+    def _fill(self, generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
+        return torch.randn(shape, generator=generator, device=self.space.device)
+
+
+def _tile_rows(row_size: int) -> int:
+    return max(1, TILE // row_size)
+
+
+def _scramble(value: int) -> int:
+    """A one-to-one map of 32-bit words whose output bits all depend on all input bits."""
+    value = ((value ^ (value >> 16)) * 0x7FEB352D) & _MASK
+    value = ((value ^ (value >> 15)) * 0x846CA68B) & _MASK
+    return value ^ (value >> 16)
