@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -15,6 +15,7 @@ from torch import Tensor
 from harness.core.space import Space
 
 TILE = 2**18  # numbers drawn under one key: rows of a large block are drawn tile by tile
+Rows = slice | Tensor
 _MASK = 0xFFFFFFFF
 
 
@@ -54,17 +55,32 @@ class Noise(ABC):
         generator = torch.Generator(device=self.space.device)
         return generator.manual_seed(_scramble((number + _scramble(base & _MASK)) & _MASK))
 
-    def draw(self, member: int, block: str, rows: slice = slice(None)) -> Tensor:
-        """The perturbation of a member in a block, or some rows of it: float32 ``[rows, *rest]``."""
+    def draw(
+        self, member: int, block: str, rows: Rows = slice(None), dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        """The perturbation of a member in a block, or some rows of it.
+
+        Args:
+            member: name of the direction, from 0.
+            block: name of the block.
+            rows: a slice of its rows, or int64 ``[k]`` indices of rows in any order.
+            dtype: what the float32 numbers that are drawn are cast to.
+
+        Returns:
+            ``[rows, *rest]`` of that dtype.
+        """
         shape = self.space.block(block).shape
-        start, stop, _ = rows.indices(shape[0])
-        parts = [
-            self._fill(self._generator(member, block, tile), (last - first, *shape[1:]))[
-                max(start - first, 0) : stop - first
-            ]
-            for tile, first, last in self._tiles(block, start, stop)
-        ]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        height = _tile_rows(self.space.block(block).row_size)
+        if shape[0] <= height:
+            return self._fill(self._generator(member, block), shape)[rows].to(dtype)
+        wanted = (torch.arange(shape[0])[rows] if isinstance(rows, slice) else rows).to(self.space.device)
+        out = torch.empty(len(wanted), *shape[1:], device=self.space.device)
+        for tile in torch.unique(wanted // height).tolist():
+            rest = (min(height, shape[0] - tile * height), *shape[1:])
+            here = wanted // height == tile
+            drawn = self._fill(self._generator(member, block, tile), rest)
+            out[here] = drawn[wanted[here] - tile * height]
+        return out.to(dtype)
 
     def weighted_sum(
         self, block: str, members: Sequence[int], weights: Sequence[float], rows: slice = slice(None)
@@ -81,12 +97,6 @@ class Noise(ABC):
     def factors(self, member: int, block: str) -> tuple[Tensor, Tensor] | None:
         """``(A[out, r], B[in, r])`` with ``draw = A @ B.T`` where the law has factors, else None."""
         return None
-
-    def _tiles(self, block: str, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
-        """The tiles that hold rows start..stop of a block: (number, first row, row after the last)."""
-        rows, height = self.space.block(block).rows, _tile_rows(self.space.block(block).row_size)
-        for tile in range(start // height, math.ceil(stop / height)):
-            yield tile, tile * height, min(rows, (tile + 1) * height)
 
     @abstractmethod
     def _fill(self, generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
@@ -152,11 +162,13 @@ class LowRank(Noise):
         )
         return both[: spec.rows] / math.sqrt(self.rank), both[spec.rows :]
 
-    def draw(self, member: int, block: str, rows: slice = slice(None)) -> Tensor:
+    def draw(
+        self, member: int, block: str, rows: Rows = slice(None), dtype: torch.dtype = torch.float32
+    ) -> Tensor:
         factors = self.factors(member, block)
         if factors is None:
-            return super().draw(member, block, rows)
-        return factors[0][rows] @ factors[1].T
+            return super().draw(member, block, rows, dtype)
+        return factors[0][rows].to(dtype) @ factors[1].to(dtype).T
 
     def weighted_sum(
         self, block: str, members: Sequence[int], weights: Sequence[float], rows: slice = slice(None)

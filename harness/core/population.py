@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from harness.core.noise import Noise
+from harness.core.noise import Noise, Rows
 from harness.core.space import Space
 
 
@@ -32,7 +32,7 @@ class Points:
     def __len__(self) -> int:
         return int(self.values.shape[0])
 
-    def __getitem__(self, members: slice) -> Points:
+    def __getitem__(self, members: slice | Tensor) -> Points:
         return replace(self, values=self.values[members])
 
 
@@ -81,7 +81,7 @@ class Perturbations:
     def __len__(self) -> int:
         return int(self.members.shape[0])
 
-    def __getitem__(self, members: slice) -> Perturbations:
+    def __getitem__(self, members: slice | Tensor) -> Perturbations:
         return replace(self, members=self.members[members], signs=self.signs[members])
 
     @property
@@ -94,8 +94,10 @@ class Perturbations:
         sigma = self.sigma if isinstance(self.sigma, (int, float)) else self.sigma[block]
         return self.space.block(block).scale * sigma
 
-    def materialise(self, block: str, rows: slice = slice(None)) -> Tensor:
-        """All members of one block (or rows of it): ``[n, rows, *rest]`` in the center's dtype.
+    def materialise(self, block: str, rows: Rows = slice(None)) -> Tensor:
+        """All members of one block (or rows of it, as in ``Noise.draw``): ``[n, rows, *rest]``.
+
+        In the center's dtype.
 
         The sum is taken in float32 (or the center's wider dtype) and cast once.
         """
@@ -109,7 +111,7 @@ class Perturbations:
                 out[i] = center
                 continue
             if member not in drawn:  # mirrored neighbours share a draw
-                drawn = {member: step * self.noise.draw(member, block, rows).to(wide.dtype)}
+                drawn = {member: step * self.noise.draw(member, block, rows, wide.dtype)}
             out[i] = wide + sign * drawn[member]
         return out
 

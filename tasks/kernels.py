@@ -1,0 +1,195 @@
+"""The layers of a model, evaluated for many members at once.
+
+While a population is *seen*, the forward of each layer whose tensors the members see differently is
+replaced: one product with the shared tensor, low-rank parts or whole tensors member by member in
+batched products. Everything between the layers is the model's own code, so any architecture works whose
+inputs keep members times rows as their leading extent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from transformers.pytorch_utils import Conv1D
+
+from tasks.weights import Weights
+
+Names = Mapping[str, str]  # a layer's own names of its tensors -> names in the model
+
+
+@contextmanager
+def seen(model: nn.Module, weights: Weights, tensors: frozenset[str], rows: int) -> Iterator[None]:
+    """Let the model's layers that own any of ``tensors`` compute for all members of ``weights``.
+
+    Args:
+        model: any torch module; restored on leaving.
+        weights: how its members see the tensors; inputs have a multiple of ``members * rows`` as leading extent.
+        tensors: names of the model's tensors that differ from its own.
+        rows: R, of each member.
+    """
+    changed = []
+    try:
+        for prefix, module in model.named_modules(remove_duplicate=True):
+            own = {
+                key: f"{prefix}.{key}" if prefix else key for key, _ in module.named_parameters(recurse=False)
+            }
+            if tensors.isdisjoint(own.values()):
+                continue
+            module.forward = partial(_kernel(module), module, own, weights, rows)
+            changed.append(module)
+        yield
+    finally:
+        for module in changed:
+            del module.forward
+
+
+def _kernel(module: nn.Module) -> Callable[..., Any]:
+    """Subclasses that only inherit a forward get its kernel; those with one of their own the general one."""
+    return _KERNELS.get(type(module).forward, _any_layer)
+
+
+def product(weights: Weights, name: str, own: Tensor, x: Tensor) -> Tensor:
+    """``x @ W.T`` for all members: x ``[n * R, ..., in]`` to ``[n * R, ..., out]``; W is ``[out, in]``."""
+    n, lead = weights.members, x.shape[:-1]
+    whole = weights.stacked(name)
+    if whole is not None:
+        return torch.bmm(x.reshape(n, -1, x.shape[-1]), whole.mT).reshape(*lead, -1)
+    shared = weights.shared(name)
+    y = nn.functional.linear(x, own if shared is None else shared)
+    factors = weights.factors(name)
+    if factors is not None:
+        left, right = factors[0].to(x.dtype), factors[1].to(x.dtype)
+        narrow = torch.bmm(x.reshape(n, -1, x.shape[-1]), right)
+        y = torch.baddbmm(y.reshape(n, -1, y.shape[-1]), narrow, left.mT)
+    return y.reshape(*lead, -1)
+
+
+def per_member(weights: Weights, name: str, own: Tensor, like: Tensor) -> Tensor:
+    """A vector as every row of ``like [n * R, ..., k]`` sees it: broadcastable against it."""
+    whole = weights.stacked(name)
+    if whole is None:
+        shared = weights.shared(name)
+        return own if shared is None else shared
+    rows = like.shape[0] // weights.members
+    return whole.repeat_interleave(rows, dim=0).reshape(-1, *[1] * (like.ndim - 2), whole.shape[-1])
+
+
+def _linear(module: nn.Linear, names: Names, weights: Weights, rows: int, x: Tensor) -> Tensor:
+    y = product(weights, names["weight"], module.weight, x)
+    return y if module.bias is None else y + per_member(weights, names["bias"], module.bias, y)
+
+
+def _conv1d(module: Any, names: Names, weights: Weights, rows: int, x: Tensor) -> Tensor:
+    y = product(_Transposed(weights), names["weight"], module.weight.mT, x)
+    return y + per_member(weights, names["bias"], module.bias, y)
+
+
+class _Transposed(Weights):
+    """GPT-2 stores its matrices as ``[in, out]``."""
+
+    def __init__(self, inner: Weights) -> None:
+        super().__init__(inner.members)
+        self._inner = inner
+
+    def shared(self, name: str) -> Tensor | None:
+        tensor = self._inner.shared(name)
+        return None if tensor is None else tensor.mT
+
+    def factors(self, name: str) -> tuple[Tensor, Tensor] | None:
+        pair = self._inner.factors(name)
+        return None if pair is None else (pair[1], pair[0])
+
+    def stacked(self, name: str) -> Tensor | None:
+        tensor = self._inner.stacked(name)
+        return None if tensor is None else tensor.mT
+
+
+def table_rows(weights: Weights, name: str, own: Tensor, index: Tensor) -> Tensor:
+    """Rows of a table as each member sees them, index int64 ``[k]``: ``[n, k, width]``."""
+    return lookup(weights, name, own, index.expand(weights.members, -1))
+
+
+def lookup(weights: Weights, name: str, own: Tensor, index: Tensor) -> Tensor:
+    """Each member's own rows of a table, index int64 ``[n, k]``: ``[n, k, width]``."""
+    used, place = torch.unique(index, return_inverse=True)
+    rows = weights.rows(name, used)
+    member = torch.arange(weights.members, device=index.device)[:, None]
+    if rows is not None:
+        return rows[member, place]
+    shared = weights.shared(name)
+    found = (own if shared is None else shared)[index]
+    factors = weights.factors(name)
+    if factors is None:
+        return found
+    left, right = factors[0].to(found.dtype), factors[1].to(found.dtype)
+    return torch.baddbmm(found, left[member, index], right.mT)
+
+
+def _embedding(module: nn.Embedding, names: Names, weights: Weights, rows: int, ids: Tensor) -> Tensor:
+    n = weights.members
+    ids = ids.expand(n * rows, *ids.shape[1:])  # positions come once for all rows
+    found = lookup(weights, names["weight"], module.weight, ids.reshape(n, -1))
+    return found.reshape(*ids.shape, -1)
+
+
+def _any_layer(
+    module: nn.Module, names: Names, weights: Weights, rows: int, *inputs: Any, **named: Any
+) -> Any:
+    """A layer of unknown kind (normalisations, mostly): its own forward, mapped over the members."""
+    forward = partial(_original, module)
+    own = dict(module.named_parameters(recurse=False))
+    whole = {key: _written_out(weights, name, own[key]) for key, name in names.items()}
+    shared = {key: tensor for key, name in names.items() if (tensor := weights.shared(name)) is not None}
+    stacked = {key: tensor for key, tensor in whole.items() if tensor is not None}
+    if not stacked:
+        return forward(shared, *inputs, **named)
+    n = weights.members
+
+    def by_row(x: Any) -> bool:
+        return isinstance(x, Tensor) and x.ndim > 0 and x.shape[0] % (n * rows) == 0
+
+    def unfolded(x: Any) -> Any:
+        return x.reshape(n, -1, *x.shape[1:]) if by_row(x) else x
+
+    def one(tensors: dict[str, Tensor], named: dict[str, Any], *inputs: Any) -> Any:
+        return forward({**shared, **tensors}, *inputs, **named, **kept)
+
+    split = {key: unfolded(x) for key, x in named.items() if by_row(x)}
+    kept = {key: x for key, x in named.items() if not by_row(x)}
+    dims = (0, 0 if split else None, *(0 if by_row(x) else None for x in inputs))
+    out = vmap(one, in_dims=dims)(stacked, split, *map(unfolded, inputs))
+    if not split and not any(map(by_row, inputs)):  # positions come once for all rows
+        out = out.expand(n, rows, *out.shape[2:])
+    return out.flatten(0, 1)
+
+
+def _written_out(weights: Weights, name: str, own: Tensor) -> Tensor | None:
+    """``[n, *shape]`` of a tensor that members see differently, or None."""
+    factors = weights.factors(name)
+    if factors is None:
+        return weights.stacked(name)
+    shared = weights.shared(name)
+    table = own if shared is None else shared
+    left, right = factors[0].to(table.dtype), factors[1].to(table.dtype)
+    return torch.baddbmm(table.expand(weights.members, *table.shape), left, right.mT)
+
+
+def _original(module: nn.Module, tensors: dict[str, Tensor], *inputs: Any, **named: Any) -> Any:
+    replaced = module.__dict__.pop("forward")
+    try:
+        return functional_call(module, tensors, inputs, named) if tensors else module(*inputs, **named)
+    finally:
+        module.forward = replaced
+
+
+_KERNELS: dict[Any, Callable[..., Any]] = {
+    nn.Linear.forward: _linear,
+    Conv1D.forward: _conv1d,
+    nn.Embedding.forward: _embedding,
+}

@@ -1,0 +1,60 @@
+"""Full-parameter tuning: the model's own weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from harness.core import Block, Perturbations, Population, Projected, Space
+from harness.core.space import Kind
+from tasks.language_model import LanguageModel
+from tasks.tuning.base import Tuning, View
+from tasks.weights import Perturbed, Stacked
+
+
+class FullTuning(Tuning):
+    """Every weight of the model, tied ones once.
+
+    The starting point is the model itself, not a copy. A tensor's scale is ``CHANGE`` times the root mean
+    square of its entries (of an all-zero one, such as a fresh bias, that of the largest vector).
+
+    Args:
+        subspace: dimension of a random projection, or None for the weights themselves.
+        seed: of the projection.
+
+    >>> from tasks.reference.registered import reference
+    >>> FullTuning().dimension(reference()) > 100_000
+    True
+    """
+
+    packs: ClassVar[bool] = False
+    CHANGE: ClassVar[float] = 0.1
+
+    def __init__(self, *, subspace: Annotated[int, Field(ge=1)] | None = None, seed: int = 0) -> None:
+        super().__init__(subspace, seed)
+
+    def native_dimension(self, model: LanguageModel) -> int:
+        return sum(parameter.numel() for parameter in model.skeleton.parameters())
+
+    def native_space(self, model: LanguageModel) -> Space:
+        tables = {id(module.weight) for module in model.model.modules() if isinstance(module, nn.Embedding)}
+        weights = {name: weight.detach() for name, weight in model.parameters.items()}
+        sizes = {name: float(w.float().square().mean().sqrt()) for name, w in weights.items()}
+        largest = max((sizes[name] for name, w in weights.items() if w.ndim == 1), default=1.0) or 1.0
+        blocks = []
+        for name, weight in model.parameters.items():
+            kind: Kind = "vector" if weight.ndim == 1 else "embedding" if id(weight) in tables else "matrix"
+            blocks.append(Block(name, tuple(weight.shape), kind, self.CHANGE * (sizes[name] or largest)))
+        return Space(blocks, weights)
+
+    def view(self, model: LanguageModel, parameters: Mapping[str, Tensor]) -> View:
+        members = len(next(iter(parameters.values())))
+        return View(Stacked(members, parameters), frozenset(parameters))
+
+    def view_of(self, model: LanguageModel, population: Population, space: Space) -> View:
+        if isinstance(population, Perturbations) and not isinstance(space, Projected):
+            return View(Perturbed(population), frozenset(block.name for block in space.blocks))
+        return super().view_of(model, population, space)

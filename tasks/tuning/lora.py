@@ -1,0 +1,108 @@
+"""LoRA: low-rank matrices added to some of the model's own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from harness.core import Block, Space, UserError
+from tasks.language_model import LanguageModel
+from tasks.tuning.base import Tuning, View
+from tasks.weights import Adapters
+
+QUERY_AND_VALUE = (("q_proj", "v_proj"), ("c_attn",), ("query_key_value",), ("query", "value"), ("q", "v"))
+
+
+class LoRATuning(Tuning):
+    """``W + (alpha / rank) B A`` with A normal of variance 1/in and B zero at the start.
+
+    Scales: A's is its initial deviation ``1/sqrt(in)``; B's makes a step of ``sigma = 1`` change a
+    layer's output by ``CHANGE`` of the output of a weight matrix with entries of the same size as W's.
+
+    Args:
+        rank: r.
+        alpha: the factor's numerator; None is ``rank``.
+        matrices: last parts of the names of the adapted layers, ``all`` for every linear layer;
+            None is the query and value projections.
+        subspace: dimension of a random projection, or None to tune A and B themselves.
+        seed: of A's start and of the projection.
+
+    Source: Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, 2021.
+
+    >>> from tasks.reference.registered import reference
+    >>> model = reference()
+    >>> LoRATuning(rank=2).dimension(model) == 2 * LoRATuning(rank=1).dimension(model)
+    True
+    """
+
+    packs: ClassVar[bool] = True
+    CHANGE: ClassVar[float] = 1.0
+
+    def __init__(
+        self,
+        *,
+        rank: Annotated[int, Field(ge=1)] = 2,
+        alpha: Annotated[float, Field(gt=0)] | None = None,
+        matrices: tuple[str, ...] | None = None,
+        subspace: Annotated[int, Field(ge=1)] | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(subspace, seed)
+        self.rank = rank
+        self.alpha = float(rank) if alpha is None else alpha
+        self.matrices = matrices
+
+    def native_dimension(self, model: LanguageModel) -> int:
+        return sum(self.rank * (fan_in + fan_out) for fan_in, fan_out in self._targets(model).values())
+
+    def native_space(self, model: LanguageModel) -> Space:
+        generator = torch.Generator().manual_seed(self.seed)
+        dtype = torch.promote_types(model.dtype, torch.float32)
+        blocks, start = [], {}
+        for name, (fan_in, fan_out) in self._targets(model).items():
+            size = float(model.parameters[f"{name}.weight"].float().square().mean().sqrt())
+            down = torch.randn(self.rank, fan_in, generator=generator) / math.sqrt(fan_in)
+            blocks.append(Block(f"{name}.lora_A", (self.rank, fan_in), "matrix", 1 / math.sqrt(fan_in)))
+            start[f"{name}.lora_A"] = down.to(model.device, dtype)
+            up = self.CHANGE * size * math.sqrt(fan_in * self.rank) / self.alpha
+            blocks.append(Block(f"{name}.lora_B", (fan_out, self.rank), "matrix", up))
+            start[f"{name}.lora_B"] = torch.zeros(fan_out, self.rank, device=model.device, dtype=dtype)
+        return Space(blocks, start)
+
+    def view(self, model: LanguageModel, parameters: Mapping[str, Tensor]) -> View:
+        pairs = {}
+        for layer in self._targets(model):
+            up = self.alpha / self.rank * parameters[f"{layer}.lora_B"]
+            down = parameters[f"{layer}.lora_A"].mT
+            transposed = isinstance(model.skeleton.get_submodule(layer), Conv1D)
+            pairs[f"{layer}.weight"] = (down, up) if transposed else (up, down)
+        members = len(next(iter(parameters.values())))
+        return View(Adapters(members, pairs), frozenset(pairs))
+
+    def _targets(self, model: LanguageModel) -> dict[str, tuple[int, int]]:
+        """(in, out) of each adapted layer, in the model's order."""
+        head = model.skeleton.get_output_embeddings()
+        layers = {
+            name: (module.weight.shape[0], module.weight.shape[1])
+            if isinstance(module, Conv1D)
+            else (module.weight.shape[1], module.weight.shape[0])
+            for name, module in model.skeleton.named_modules()
+            if isinstance(module, (nn.Linear, Conv1D)) and module is not head
+        }
+        endings = {name.rpartition(".")[2] for name in layers}
+        wanted = self.matrices
+        if wanted is None:
+            wanted = next((names for names in QUERY_AND_VALUE if endings.issuperset(names)), tuple(endings))
+        elif wanted == ("all",):
+            wanted = tuple(endings)
+        unknown = [name for name in wanted if name not in endings]
+        if unknown:
+            known = ", ".join(sorted(endings))
+            raise UserError(f"model {model.path}: lora: no layer is called {unknown[0]!r}; it has {known}")
+        return {name: shape for name, shape in layers.items() if name.rpartition(".")[2] in wanted}

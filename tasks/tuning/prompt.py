@@ -1,0 +1,62 @@
+"""Soft prompt tuning: a few input embeddings put before the text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from harness.core import Block, Space
+from tasks.language_model import LanguageModel
+from tasks.tuning.base import Tuning, View
+from tasks.weights import Weights
+
+
+class PromptTuning(Tuning):
+    """Soft prompts, native or through a random projection as in Black-Box Tuning.
+
+    The prompt starts at the embeddings of random tokens; its scale is the standard deviation of the
+    model's embedding entries, so that ``sigma = 1`` moves a prompt token as far as another token lies.
+
+    Args:
+        tokens: length of the prompt.
+        subspace: dimension of a random projection, or None to tune the embeddings themselves.
+        seed: of the starting tokens and of the projection.
+
+    Source: Lester, Al-Rfou & Constant, The Power of Scale for Parameter-Efficient Prompt Tuning, 2021;
+    Sun et al., Black-Box Tuning for Language-Model-as-a-Service, 2022.
+
+    >>> from tasks.reference.registered import reference
+    >>> PromptTuning(tokens=5, subspace=50).dimension(reference())
+    50
+    """
+
+    packs: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        tokens: Annotated[int, Field(ge=1)] = 5,
+        subspace: Annotated[int, Field(ge=1)] | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(subspace, seed)
+        self.tokens = tokens
+
+    def native_dimension(self, model: LanguageModel) -> int:
+        return self.tokens * model.width
+
+    def native_space(self, model: LanguageModel) -> Space:
+        table = model.embedding.weight.detach()
+        generator = torch.Generator().manual_seed(self.seed)
+        first = torch.randint(0, table.shape[0], (self.tokens,), generator=generator).to(table.device)
+        start = table[first].to(torch.promote_types(table.dtype, torch.float32))
+        block = Block("prompt", tuple(start.shape), "embedding", float(table.float().std()))
+        return Space([block], {"prompt": start})
+
+    def view(self, model: LanguageModel, parameters: Mapping[str, Tensor]) -> View:
+        prompt = parameters["prompt"]
+        return View(Weights(len(prompt)), prefix=prompt)

@@ -1,0 +1,116 @@
+"""How the members of a chunk see a model's tensors: shared, shared plus low-rank, or each its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from harness.core import Perturbations
+
+
+class Weights:
+    """The model's tensors as n members see them; this base class changes nothing.
+
+    Args:
+        members: n, whose rows follow each other in every batch.
+
+    >>> Weights(members=2).factors("layers.0.weight") is None
+    True
+    """
+
+    def __init__(self, members: int) -> None:
+        self.members = members
+
+    def shared(self, name: str) -> Tensor | None:
+        """What replaces a tensor for all members alike; None keeps the model's own."""
+        return None
+
+    def factors(self, name: str) -> tuple[Tensor, Tensor] | None:
+        """``(A [n, rows, r], B [n, columns, r])``: ``A @ B.T`` is added to a matrix as stored; or None."""
+        return None
+
+    def stacked(self, name: str) -> Tensor | None:
+        """``[n, *shape]``: a whole tensor for each member, or None."""
+        return None
+
+    def rows(self, name: str, index: Tensor) -> Tensor | None:
+        """``[n, k, *rest]``: the rows of ``stacked`` with those numbers, or None."""
+        whole = self.stacked(name)
+        return None if whole is None else whole[:, index]
+
+
+class Replaced(Weights):
+    """All members see the same replaced tensors: one candidate on many rows."""
+
+    def __init__(self, members: int, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__(members)
+        self._tensors = tensors
+
+    def shared(self, name: str) -> Tensor | None:
+        return self._tensors.get(name)
+
+
+class Adapters(Weights):
+    """The model's own tensors plus stacked low-rank factors, as in LoRA."""
+
+    def __init__(self, members: int, pairs: Mapping[str, tuple[Tensor, Tensor]]) -> None:
+        super().__init__(members)
+        self._pairs = pairs
+
+    def factors(self, name: str) -> tuple[Tensor, Tensor] | None:
+        return self._pairs.get(name)
+
+
+class Stacked(Weights):
+    """Every tensor written out for every member."""
+
+    def __init__(self, members: int, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__(members)
+        self._tensors = tensors
+
+    def stacked(self, name: str) -> Tensor | None:
+        return self._tensors.get(name)
+
+
+class Perturbed(Weights):
+    """A center and directions: factors where the law has them, else one tensor at a time in scratch.
+
+    >>> from harness.core import Block, LowRank, Space
+    >>> space = Space([Block("w", (4, 3), "matrix")])
+    >>> one = torch.ones(2, dtype=torch.int8)
+    >>> view = Perturbed(Perturbations(space.start(), LowRank(space, 0, 0), 0.1, torch.arange(2), one))
+    >>> [tuple(factor.shape) for factor in view.factors("w")], view.stacked("w") is None
+    ([(2, 4, 1), (2, 3, 1)], True)
+    """
+
+    def __init__(self, population: Perturbations) -> None:
+        super().__init__(len(population))
+        self._population = population
+        noise = population.noise
+        self._names = {block.name for block in noise.space.blocks}
+        self._low_rank = {name for name in self._names if noise.factors(0, name) is not None}
+
+    def shared(self, name: str) -> Tensor | None:
+        return self._population.center[name] if name in self._names else None
+
+    def factors(self, name: str) -> tuple[Tensor, Tensor] | None:
+        if name not in self._low_rank:
+            return None
+        population, center = self._population, self._population.center[name]
+        step = population.step(name)
+        if isinstance(step, Tensor):
+            raise ValueError("a sigma for each entry has no low-rank form: use a dense law")
+        pairs = [population.noise.factors(member, name) for member in population.members.tolist()]
+        wide = torch.promote_types(center.dtype, torch.float32)
+        left = torch.stack([pair[0].to(wide) for pair in pairs if pair])
+        right = torch.stack([pair[1] for pair in pairs if pair])
+        signs = population.signs.to(left)[:, None, None]
+        return (signs * (step * left)).to(center.dtype), right.to(center.dtype)
+
+    def stacked(self, name: str) -> Tensor | None:
+        return self._population.materialise(name) if name in self._names - self._low_rank else None
+
+    def rows(self, name: str, index: Tensor) -> Tensor | None:
+        return self._population.materialise(name, index) if name in self._names - self._low_rank else None
