@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -66,7 +67,8 @@ def _read(path: Path, place: str, columns: list[str] | None) -> pd.DataFrame:
         raise UserError(f"{place}: {path}: files end in {known}; convert it, or rename it to what it is")
     try:
         if path.suffix == ".jsonl":
-            return pd.read_json(path, lines=True, dtype=False, convert_dates=False).astype(str)
+            with path.open(encoding="utf-8") as lines:
+                return pd.DataFrame([json.loads(line) for line in lines if line.strip()]).astype(str)
         tab = path.suffix == ".tsv"
         return pd.read_csv(
             path,

@@ -37,6 +37,7 @@ class AnalyticFunction(Task):
 
     metric = "loss"
     metric_direction = "min"
+    has_gradients = True
 
     def __init__(
         self, *, dimension: Annotated[int, Field(ge=1)] = 10, noise: Annotated[float, Field(ge=0)] = 0.0

@@ -29,16 +29,16 @@ def seen(model: nn.Module, weights: Weights, tensors: frozenset[str], rows: int)
 
     Args:
         model: any torch module; restored on leaving.
-        weights: how its members see the tensors; inputs have a multiple of ``members * rows`` as leading extent.
+        weights: how its members see the tensors; the leading extent of inputs is a multiple of
+            ``members * rows``.
         tensors: names of the model's tensors that differ from its own.
         rows: R, of each member.
     """
     changed = []
     try:
         for prefix, module in model.named_modules(remove_duplicate=True):
-            own = {
-                key: f"{prefix}.{key}" if prefix else key for key, _ in module.named_parameters(recurse=False)
-            }
+            keys = [key for key, _ in module.named_parameters(recurse=False)]
+            own = {key: f"{prefix}.{key}" if prefix else key for key in keys}
             if tensors.isdisjoint(own.values()):
                 continue
             module.forward = partial(_kernel(module), module, own, weights, rows)

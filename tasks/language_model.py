@@ -30,13 +30,13 @@ class LanguageModel:
     Raises:
         UserError: where the folder or name does not give a causal language model with safetensors.
 
-    >>> LanguageModel("no/such/folder/at/all")
+    >>> LanguageModel(path="no/such/folder/at/all")
     Traceback (most recent call last):
         ...
     harness.core.errors.UserError: model no/such/folder/at/all: no such folder, and too deep for a hub name
     """
 
-    def __init__(self, path: str, *, device: str = "cpu", dtype: str = "float32") -> None:
+    def __init__(self, *, path: str, device: str = "cpu", dtype: str = "float32") -> None:
         if dtype not in DTYPES:
             raise UserError(f"model {path}: dtype {dtype!r} is not one of {', '.join(DTYPES)}")
         if device == "auto":

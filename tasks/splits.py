@@ -42,8 +42,9 @@ def few_shot(data: TextData, protocol: Protocol, repetition: int) -> FewShot:
     """
     k = protocol.per_class
     has_dev = "dev" in data.splits
-    train = _per_class(data, "train", f"{protocol.seed} {repetition} train", k if has_dev else 2 * k)
-    dev = _per_class(data, "dev", f"{protocol.seed} {repetition} dev", k) if has_dev else None
+    seed = protocol.seed + repetition
+    train = _per_class(data, "train", f"{seed} train", k if has_dev else 2 * k)
+    dev = _per_class(data, "dev", f"{seed} dev", k) if has_dev else None
     if dev is None:
         train, dev = [rows[:k] for rows in train], [rows[k:] for rows in train]
     return FewShot(

@@ -75,6 +75,7 @@ class TextTask(Task):
     ) -> None:
         self.data, self.model, self.tuning = data, model, tuning
         self.objective, self.protocol, self.name = objective, protocol, name
+        self.has_gradients = objective.differentiable
         self.splits = cache(partial(few_shot, data, protocol))
         self.splits(0)  # too few rows is said before anything runs
         self.words = label_tokens(data, model.tokenizer)
@@ -139,7 +140,7 @@ class TextTask(Task):
     def minibatch(self, repetition: int, generation: int) -> Encoded:
         """The rows of one generation, the same for every algorithm."""
         chosen = self.splits(repetition)
-        key = f"{self.protocol.seed} {repetition}"
+        key = f"{self.protocol.seed + repetition} minibatch"
         numbers = minibatch(chosen.train, self.protocol.minibatch, key, generation)
         return self.encoded[chosen.train_from][torch.tensor(numbers)]
 

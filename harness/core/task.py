@@ -140,6 +140,8 @@ class Task(ABC):
     metric: str = "accuracy"
     """The entry of ``score`` by which algorithms are compared."""
     metric_direction: Literal["max", "min"] = "max"
+    has_gradients: bool = False
+    """Whether Gradients may be asked for."""
 
     @property
     def dimension(self) -> int:

@@ -15,7 +15,7 @@ def reference(*, device: str = "cpu", dtype: str = "float32") -> LanguageModel:
         device: ``cpu``, ``cuda`` or ``auto``.
         dtype: ``float32``, ``float64`` or ``bfloat16``.
     """
-    return LanguageModel(str(model_path()), device=device, dtype=dtype)
+    return LanguageModel(path=str(model_path()), device=device, dtype=dtype)
 
 
 def _data(name: str) -> TextData:

@@ -62,4 +62,4 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pa
 @pytest.fixture
 def load(model_folder: Callable[[str], Path]) -> Callable[..., LanguageModel]:
     """(family, dtype) -> a loaded model."""
-    return lambda family, dtype="float32": LanguageModel(str(model_folder(family)), dtype=dtype)
+    return lambda family, dtype="float32": LanguageModel(path=str(model_folder(family)), dtype=dtype)

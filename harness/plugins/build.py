@@ -1,0 +1,216 @@
+"""From names to objects: tasks and algorithms, built out of plugins.
+
+What a plugin is called with: a data set or a model is a factory of typed keyword options (a model's
+factory also of ``device`` and ``dtype``, where it takes them) that returns an opaque object; an objective
+is passed on as it is; a tuning is a class of typed options with ``task(data, model, objective, protocol,
+name) -> Task``; a registered task is a class of typed options that is itself a Task.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from harness.core.errors import UserError
+from harness.plugins.definitions import FILES, TRANSFORMERS, Definitions, fingerprint
+from harness.plugins.messages import did_you_mean, nearest, one_line
+from harness.plugins.options import describe_options, typed_options
+from harness.plugins.registry import ALGORITHMS, DATASETS, MODELS, OBJECTIVES, TASKS, TUNINGS
+from harness.plugins.spec import Spec, TaskSpec, parse_task
+
+if TYPE_CHECKING:
+    from harness.core.algorithm import Algorithm
+    from harness.core.budget import Budget
+    from harness.core.space import Space
+    from harness.core.task import Protocol, Task
+
+DEFAULT_OBJECTIVE = "cross-entropy"
+_PLACED = ("device", "dtype")
+
+
+class Builder:
+    """Builds tasks, each of its data sets and models once: tasks of one model share one object.
+
+    Args:
+        definitions: a user's own data sets and models.
+        protocol: how data are split and measured; None for the defaults.
+        device: given to models that take one and are not told another.
+        dtype: likewise.
+
+    >>> Builder().task("spere[dimension=2]")
+    Traceback (most recent call last):
+        ...
+    harness.core.errors.UserError: spere[dimension=2]: unknown task 'spere': did you mean 'sphere'?
+    """
+
+    def __init__(
+        self,
+        definitions: Definitions | None = None,
+        protocol: Protocol | None = None,
+        device: str = "cpu",
+        dtype: str = "float32",
+    ) -> None:
+        if protocol is None:
+            from harness.core.task import Protocol  # late: it brings torch
+
+            protocol = Protocol()
+        self.definitions = definitions or Definitions()
+        self.protocol = protocol
+        self.device = device
+        self.dtype = dtype
+        self._made: dict[str, Any] = {}
+
+    def task(self, name: str | TaskSpec | Spec) -> Task:
+        """The task of that name; the same object for the same name.
+
+        Raises:
+            UserError: naming the task, the part of it that cannot be had, and the remedy.
+        """
+        spec = parse_task(name) if isinstance(name, str) else name
+        with naming(str(spec)):
+            return cast("Task", self._once(["task", str(spec)], lambda: self._task(spec)))
+
+    def data(self, spec: Spec) -> Any:
+        """The data set of that name, as its factory returned it."""
+        factory, options = self._dataset(spec)
+        return self._once(["data", spec.name, fingerprint(options)], lambda: factory(**options))
+
+    def model(self, spec: Spec) -> Any:
+        """The model of that name, as its factory returned it."""
+        factory, options = self._model(spec)
+        return self._once(["model", spec.name, fingerprint(options)], lambda: factory(**options))
+
+    def content(self, name: str | TaskSpec | Spec) -> Any:
+        """What a content hash of the task holds beside its name: options and bytes of its data and model."""
+        spec = parse_task(name) if isinstance(name, str) else name
+        if isinstance(spec, Spec):
+            return None
+        with naming(str(spec)):
+            parts = self._dataset(spec.dataset)[1], self._model(spec.model)[1]
+        return [fingerprint({key: part[key] for key in part if key not in _PLACED}) for part in parts]
+
+    def _task(self, spec: TaskSpec | Spec) -> Task:
+        if isinstance(spec, Spec):
+            if spec.name not in TASKS.names() and spec.name in {
+                *DATASETS.names(),
+                *self.definitions.datasets,
+            }:
+                raise UserError(f"{spec.name!r} is a data set; write dataset/model/tuning")
+            kind = TASKS.load(spec.name)
+            return cast("Task", kind(**typed_options(kind, dict(spec.options), spec.name)))
+        tuning = TUNINGS.load(spec.tuning.name)
+        options = typed_options(tuning, dict(spec.tuning.options), spec.tuning.name)
+        objective = OBJECTIVES.load(spec.objective or DEFAULT_OBJECTIVE)
+        data, model = self.data(spec.dataset), self.model(spec.model)
+        return cast("Task", tuning(**options).task(data, model, objective, self.protocol, str(spec)))
+
+    def _dataset(self, spec: Spec) -> tuple[Callable[..., Any], dict[str, Any]]:
+        if spec.name in self.definitions.datasets:
+            factory = DATASETS.load(FILES)
+            named = {"name": spec.name} if "name" in _option_names(factory) else {}
+            options = {**named, **self.definitions.dataset(spec.name), **dict(spec.options)}
+            return factory, self._typed(factory, options, f"datasets.{spec.name}")
+        if spec.name not in DATASETS.names():
+            raise DATASETS.unknown(spec.name, also=self.definitions.datasets)
+        factory = DATASETS.load(spec.name)
+        return factory, self._typed(factory, dict(spec.options), spec.name)
+
+    def _model(self, spec: Spec) -> tuple[Callable[..., Any], dict[str, Any]]:
+        if spec.name in self.definitions.models:
+            factory, place = MODELS.load(TRANSFORMERS), f"models.{spec.name}"
+            options = {**self.definitions.model(spec.name), **dict(spec.options)}
+        elif spec.name in MODELS.names():
+            factory, place, options = MODELS.load(spec.name), spec.name, dict(spec.options)
+        else:
+            options = {"path": self._found_model(spec.name), **dict(spec.options)}
+            factory, place = MODELS.load(TRANSFORMERS), spec.name
+        taken = {key: getattr(self, key) for key in _PLACED if key in _option_names(factory)}
+        options = {**taken, **options}
+        return factory, self._typed(factory, options, place)
+
+    def _found_model(self, name: str) -> str:
+        """A folder or a name on the hub; a near miss of a known model is taken for a misspelling."""
+        path = self.definitions.locate(name)
+        near = nearest(name, [*MODELS.names(), *self.definitions.models], likeness=0.75)
+        if path == name and "/" not in name and near:
+            raise UserError(
+                f"unknown model {name!r}: {did_you_mean(name, near)} "
+                f"(if it is a name on the hub, write {TRANSFORMERS}[path={name}])"
+            )
+        return path
+
+    def _typed(self, factory: Callable[..., Any], options: Mapping[str, Any], place: str) -> dict[str, Any]:
+        """Typed options; those that are paths start from the folder of the definitions."""
+        typed = typed_options(factory, options, place)
+        folder = self.definitions.folder.absolute()
+        return {key: folder / value if isinstance(value, Path) else value for key, value in typed.items()}
+
+    def _once(self, key: list[Any], make: Callable[[], Any]) -> Any:
+        text = json.dumps(key, sort_keys=True, default=str)
+        if text not in self._made:
+            self._made[text] = make()
+        return self._made[text]
+
+
+def build_task(
+    spec: str | TaskSpec | Spec, definitions: Definitions, protocol: Protocol, device: str, dtype: str
+) -> Task:
+    """One task on its own; use a ``Builder`` where many share data and models."""
+    return Builder(definitions, protocol, device, dtype).task(spec)
+
+
+def algorithm_class(name: str | Spec) -> tuple[type[Algorithm], dict[str, Any]]:
+    """The class of an algorithm and its typed options.
+
+    Raises:
+        UserError: for a name or an option that is unknown, or an option's wrong value.
+    """
+    from harness.core.algorithm import Algorithm
+
+    spec = Spec.parse(name) if isinstance(name, str) else name
+    kind = ALGORITHMS.load(spec.name)
+    if not (isinstance(kind, type) and issubclass(kind, Algorithm)):
+        raise UserError(
+            f"algorithm {spec.name!r} of {ALGORITHMS.provider(spec.name)} is no subclass of "
+            f"harness.Algorithm; derive it from that class"
+        )
+    return kind, typed_options(kind, dict(spec.options), spec.name)
+
+
+def build_algorithm(name: str | Spec, space: Space, budget: Budget, seed: int) -> Algorithm:
+    """An algorithm ready to be asked.
+
+    Raises:
+        UserError: as ``algorithm_class``, and where its options do not go together.
+    """
+    kind, options = algorithm_class(name)
+    with naming(str(name), ValueError):
+        return kind(space, budget, seed, **options)
+
+
+def _option_names(factory: Callable[..., Any]) -> set[str]:
+    return {option.name for option in describe_options(factory)}
+
+
+@contextmanager
+def naming(place: str, caught: type[Exception] = Exception) -> Iterator[None]:
+    """Turns what goes wrong inside into one UserError that begins with the place.
+
+    >>> with naming("sphere"):
+    ...     raise ValueError("dimension must be positive")
+    Traceback (most recent call last):
+        ...
+    harness.core.errors.UserError: sphere: dimension must be positive
+    """
+    try:
+        yield
+    except UserError as error:
+        said = str(error)
+        raise UserError(said if said.startswith(f"{place}: ") else f"{place}: {said}") from error.__cause__
+    except caught as error:
+        lines = str(error).strip().splitlines()
+        plain = isinstance(error, ValueError) and lines
+        raise UserError(f"{place}: {lines[0] if plain else one_line(error)}") from error

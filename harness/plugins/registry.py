@@ -1,0 +1,150 @@
+"""Finding plugins: names are read from metadata, an object is imported when it is first used.
+
+The built-in algorithms, data sets, models, tunings, objectives and tasks are registered through the same
+entry points as a stranger's. One broken plugin breaks nothing but itself.
+
+>>> "random" in ALGORITHMS.names()
+True
+>>> ALGORITHMS.load("rndom")
+Traceback (most recent call last):
+    ...
+harness.core.errors.UserError: unknown algorithm 'rndom': did you mean 'random'?
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from importlib.metadata import EntryPoint, entry_points
+from types import TracebackType
+from typing import Any
+
+from harness.core.errors import UserError
+from harness.plugins.messages import did_you_mean, one_line
+
+UNPACKAGED = "unpackaged"
+"""The provider of what was registered by hand, in a notebook or a test."""
+
+
+class Registry:
+    """The plugins of one entry-point group.
+
+    Args:
+        group: of entry points, as ``gradfree.algorithms``.
+        kind: the word for one of them in messages, as ``algorithm``.
+
+    >>> registry = Registry("gradfree.examples", "example")
+    >>> with registry.register("constant", 3):
+    ...     registry.names(), registry.load("constant"), registry.provider("constant")
+    (['constant'], 3, 'unpackaged')
+    >>> registry.names()
+    []
+    """
+
+    def __init__(self, group: str, kind: str) -> None:
+        self.group = group
+        self.kind = kind
+        self._by_hand: dict[str, Any] = {}
+        self._path: tuple[str, ...] | None = None
+        self._cached: dict[str, list[EntryPoint]] = {}
+
+    def _found(self) -> dict[str, list[EntryPoint]]:
+        path = tuple(sys.path)
+        if path != self._path:  # metadata are read again only when the search path changed
+            found: dict[str, list[EntryPoint]] = {}
+            for point in entry_points(group=self.group):
+                found.setdefault(point.name, []).append(point)
+            self._path, self._cached = path, found
+        return self._cached
+
+    def names(self) -> list[str]:
+        """All names, sorted, those of broken plugins included; nothing is imported."""
+        return sorted({*self._found(), *self._by_hand})
+
+    def load(self, name: str) -> Any:
+        """The object of that name, imported on first use.
+
+        Raises:
+            UserError: if there is none, if two distributions claim the name, or if its import fails.
+        """
+        if name in self._by_hand:
+            return self._by_hand[name]
+        point = self._point(name)
+        try:
+            return point.load()
+        except (Exception, SystemExit) as error:
+            raise UserError(
+                f"{self.kind} {name!r} of {_party(point)} cannot be imported: {one_line(error)}; "
+                f"mend or uninstall that distribution"
+            ) from error
+
+    def provider(self, name: str) -> str:
+        """Who provides it, as ``gradfree==0.1.0``; raises UserError as ``load`` does for bad names."""
+        return UNPACKAGED if name in self._by_hand else _party(self._point(name))
+
+    def broken(self, importing: bool = False) -> dict[str, str]:
+        """Names that cannot be used, each with the reason.
+
+        Args:
+            importing: import every plugin to find out; otherwise only collisions are found.
+        """
+        reasons = {}
+        for name in self._found():
+            try:
+                self.load(name) if importing else self._point(name)
+            except UserError as error:
+                reasons[name] = str(error)
+        return reasons
+
+    def register(self, name: str, thing: Any) -> Registration:
+        """Add an object by hand, for good or as a context; a name that is taken raises UserError."""
+        if name in self._by_hand or name in self._found():
+            parties = " and ".join(_party(point) for point in self._found().get(name, [])) or UNPACKAGED
+            raise UserError(f"{self.kind} {name!r} is already registered by {parties}; choose another name")
+        self._by_hand[name] = thing
+        return Registration(self, name)
+
+    def unregister(self, name: str) -> None:
+        """Take away what was registered by hand; nothing happens where there is none."""
+        self._by_hand.pop(name, None)
+
+    def unknown(self, name: str, also: Iterable[str] = ()) -> UserError:
+        """The error for a name that nobody has; ``also`` are right names from elsewhere."""
+        return UserError(f"unknown {self.kind} {name!r}: {did_you_mean(name, [*self.names(), *also])}")
+
+    def _point(self, name: str) -> EntryPoint:
+        points = self._found().get(name)
+        if points is None:
+            raise self.unknown(name)
+        if len(points) > 1:
+            parties = " and ".join(f"{_party(point)} ({point.value})" for point in points)
+            raise UserError(f"{self.kind} {name!r} is claimed by {parties}; uninstall one of them")
+        return points[0]
+
+
+class Registration:
+    """What ``Registry.register`` returns: leave it alone, or use it as a context that takes the name away."""
+
+    def __init__(self, registry: Registry, name: str) -> None:
+        self.registry = registry
+        self.name = name
+
+    def __enter__(self) -> Registration:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.registry.unregister(self.name)
+
+
+def _party(point: EntryPoint) -> str:
+    return f"{point.dist.name}=={point.dist.version}" if point.dist else "an unknown distribution"
+
+
+ALGORITHMS = Registry("gradfree.algorithms", "algorithm")
+DATASETS = Registry("gradfree.datasets", "data set")
+MODELS = Registry("gradfree.models", "model")
+TUNINGS = Registry("gradfree.tunings", "tuning")
+OBJECTIVES = Registry("gradfree.objectives", "objective")
+TASKS = Registry("gradfree.tasks", "task")

@@ -1,0 +1,311 @@
+"""What is to be run, as a sweep file or the flags of the command line say it."""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+
+from harness.core.errors import UserError
+from harness.plugins.definitions import FILE_KEYS, Definitions
+from harness.plugins.messages import complaint, did_you_mean, shown
+from harness.plugins.spec import split_list
+
+if TYPE_CHECKING:
+    from harness.core.task import Protocol
+
+_STRICT = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, allow_inf_nan=False)
+
+
+def _listed(given: Any) -> Any:
+    """A list, given as one text or as what it is."""
+    try:
+        return split_list(given) if isinstance(given, str) else given
+    except UserError as error:
+        raise ValueError(str(error)) from error
+
+
+Positive = Annotated[int, Field(ge=1)]
+Names = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_listed),
+    Field(min_length=1),
+]
+Columns = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
+class ProtocolKeys(BaseModel):
+    """The keys of ``protocol``, as ``harness.core.Protocol`` explains them (which would bring torch).
+
+    >>> ProtocolKeys(per_class="64").per_class
+    64
+    """
+
+    model_config = _STRICT
+
+    per_class: Positive = 16
+    minibatch: Positive = 16
+    dev_points: Positive = 10
+    test_rows: Positive = 256
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    timeout: Annotated[float, Field(gt=0)] = 600.0
+
+
+class DatasetKeys(BaseModel):
+    """The keys of one of a user's own data sets.
+
+    Args:
+        train: file of rows; ``test`` and ``dev`` likewise.
+        text: the column of the text, or several.
+        label: the column of the label.
+        template: what the model reads, with columns in braces.
+        words: label -> the word that stands for it.
+        columns: names of columns, for files without a header.
+        max_tokens: of one row; longer texts are cut.
+
+    >>> DatasetKeys(train="a.csv", test="b.csv", words={0: "bad"}).words
+    {'0': 'bad'}
+    """
+
+    model_config = _STRICT
+
+    train: str
+    test: str
+    dev: str | None = None
+    text: str | tuple[str, ...] | None = None
+    label: str | None = None
+    template: str | None = None
+    words: dict[str, str] | None = None
+    columns: Columns | None = None
+    max_tokens: Positive | None = None
+
+
+class ModelKeys(BaseModel):
+    """The keys of one of a user's own models; those beside ``path`` are the model factory's options.
+
+    >>> ModelKeys(path="models/stories260k").path
+    'models/stories260k'
+    """
+
+    model_config = ConfigDict(**{**_STRICT, "extra": "allow"})
+
+    path: str
+
+
+class Sweep(BaseModel):
+    """Tasks times algorithms times repetitions, and how they are measured. Unchangeable.
+
+    Relative paths start from ``folder``: the sweep file's, or the current one for flags.
+
+    >>> sweep = Sweep.from_flags(tasks="sphere[dimension=2]", algorithms="random,spsa", budget=50)
+    >>> sweep.algorithms, sweep.repetitions, sweep.budget
+    (('random', 'spsa'), 3, 50)
+    >>> sweep.override(budget=-5)
+    Traceback (most recent call last):
+        ...
+    harness.core.errors.UserError: --budget: must be at least 1, got -5
+    """
+
+    model_config = _STRICT
+
+    tasks: Names
+    algorithms: Names
+    repetitions: Positive = 3
+    budget: Positive = 200
+    objective: str = "cross-entropy"
+    protocol: ProtocolKeys = ProtocolKeys()
+    datasets: dict[str, DatasetKeys] = {}
+    models: dict[str, ModelKeys] = {}
+    out: str | None = None
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+    dtype: Literal["float32", "float64", "bfloat16", "float16"] = "float32"
+
+    _folder: Path = PrivateAttr(default_factory=Path.cwd)
+    _file: str | None = PrivateAttr(None)
+    _flags: frozenset[str] = PrivateAttr(frozenset())
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths start from; absolute."""
+        return self._folder
+
+    @property
+    def output(self) -> Path | None:
+        """``out`` made absolute: a file's starts from the file's folder, a flag's from the current one."""
+        if self.out is None:
+            return None
+        return (Path.cwd() if "out" in self._flags else self._folder) / Path(self.out).expanduser()
+
+    @classmethod
+    def load(cls, source: str | Path) -> Sweep:
+        """Read a sweep file, or a shipped suite by its name.
+
+        Raises:
+            UserError: one line that names the file, the key and the remedy.
+
+        >>> Sweep.load("quick").budget
+        200
+        """
+        path = Path(source).expanduser()
+        if str(source) in suites():
+            text = (importlib.resources.files("harness.suites") / f"{source}.yaml").read_text("utf-8")
+            return cls._made(_parsed(text, str(source)), Path.cwd(), str(source))
+        if not path.is_file():
+            raise UserError(
+                f"{source}: no such sweep file, and no shipped suite: {did_you_mean(str(source), suites())}"
+            )
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{source}: cannot be read: {error}; a sweep file is YAML in UTF-8") from error
+        return cls._made(_parsed(text, str(source)), path.absolute().parent, str(source))
+
+    @classmethod
+    def from_flags(cls, **flags: Any) -> Sweep:
+        """A sweep without a file; flags are the keys of a sweep file, and None means not given."""
+        given = {key: value for key, value in flags.items() if value is not None}
+        return cls._made(given, Path.cwd(), None, frozenset(given))
+
+    def override(self, **flags: Any) -> Sweep:
+        """The same sweep with some keys replaced, as by flags; mappings are merged; None means not given."""
+        given = {key: value for key, value in flags.items() if value is not None}
+        values = self.model_dump(exclude_unset=True)
+        for key, value in given.items():
+            merged = isinstance(value, Mapping) and isinstance(values.get(key), dict)
+            values[key] = {**values[key], **value} if merged else value
+        return self._made(values, self._folder, self._file, self._flags | frozenset(given))
+
+    def where(self, key: str) -> str:
+        """The place of a key as messages name it: ``sweep.yaml: budget`` or ``--budget``."""
+        if self._file is None or key.split(".")[0] in self._flags:
+            return _flag(key)
+        return f"{self._file}: {key}"
+
+    @contextmanager
+    def naming(self, key: str) -> Iterator[None]:
+        """Puts the place of a key before the message of a UserError raised inside."""
+        try:
+            yield
+        except UserError as error:
+            raise UserError(f"{self.where(key)}: {error}") from error.__cause__
+
+    @property
+    def definitions(self) -> Definitions:
+        """The user's own data sets and models, for a ``Builder``."""
+        return Definitions(
+            {name: keys.model_dump(exclude_none=True) for name, keys in self.datasets.items()},
+            {name: keys.model_dump(exclude_none=True) for name, keys in self.models.items()},
+            self._folder,
+        )
+
+    def measured_by(self) -> Protocol:
+        """The protocol in the vocabulary's own class."""
+        from harness.core.task import Protocol
+
+        return Protocol(**self.protocol.model_dump())
+
+    def to_yaml(self) -> str:
+        """A sweep file that runs from anywhere: the paths of data sets and models are absolute."""
+        data = self.to_dict()
+        del data["origin"]
+        for keys in data.get("datasets", {}).values():
+            keys.update({key: str(self._folder / keys[key]) for key in FILE_KEYS if key in keys})
+        for keys in data.get("models", {}).values():
+            folder = self._folder / keys["path"]
+            keys["path"] = str(folder) if folder.is_dir() else keys["path"]
+        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data of all keys and of where they came from, for JSON."""
+        origin = {"folder": str(self._folder), "file": self._file, "flags": sorted(self._flags)}
+        return {**self.model_dump(mode="json", exclude_none=True), "origin": origin}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Sweep:
+        """The sweep that ``to_dict`` made; raises UserError for anything else."""
+        keys = {key: value for key, value in data.items() if key != "origin"}
+        origin = data.get("origin", {})
+        folder = Path(origin.get("folder", Path.cwd()))
+        return cls._made(keys, folder, origin.get("file"), frozenset(origin.get("flags", ())))
+
+    @classmethod
+    def _made(
+        cls, keys: Mapping[str, Any], folder: Path, file: str | None, flags: frozenset[str] = frozenset()
+    ) -> Sweep:
+        try:
+            sweep = cls.model_validate(dict(keys))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            parts = [each for each in first["loc"] if not isinstance(each, int)]
+            key = ".".join(each if each.isprintable() else shown(each) for each in parts)
+            flagged = file is None or key.split(".")[0] in flags
+            place = _flag(key) if flagged else f"{file}: {key}"
+            raise UserError(f"{place}: {_said(first)}") from None
+        sweep._folder, sweep._file, sweep._flags = folder, file, flags
+        return sweep
+
+
+def suites() -> list[str]:
+    """Names of the shipped suites.
+
+    >>> "quick" in suites()
+    True
+    """
+    files = importlib.resources.files("harness.suites").iterdir()
+    return sorted(each.name.removesuffix(".yaml") for each in files if each.name.endswith(".yaml"))
+
+
+def _flag(key: str) -> str:
+    return "--" + key.replace("_", "-")
+
+
+def _said(error: Any) -> str:
+    """What is wrong with a key, and what would be right."""
+    if error["type"] == "extra_forbidden":
+        return f"unknown key: {did_you_mean(str(error['loc'][-1]), _keys(error['loc']))}"
+    if error["type"] == "missing":
+        return f"is missing; add the key {error['loc'][-1]!r}"
+    if error["type"] == "string_pattern_mismatch":
+        return f"must be auto, cpu, mps, cuda or cuda:N, got {error['input']!r}"
+    return complaint(error)
+
+
+def _keys(place: tuple[str | int, ...]) -> list[str]:
+    """The right keys beside a wrong one."""
+    inner: dict[str | int, type[BaseModel]] = {"protocol": ProtocolKeys, "datasets": DatasetKeys}
+    kind = inner.get(place[0], Sweep) if len(place) > 1 else Sweep
+    return list(kind.model_fields)
+
+
+class _Loader(yaml.BaseLoader):
+    """Plain text, lists, mappings and null: ``no`` stays a word, and a key given twice is an error."""
+
+    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
+        """The text as written, or None."""
+        return None if node.style is None and node.value in ("", "~", "null") else node.value
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping of distinct keys."""
+        mapping = super().construct_mapping(node, deep)
+        if len(mapping) < len(node.value):
+            raise yaml.constructor.ConstructorError(None, None, "a key is given twice", node.start_mark)
+        return mapping
+
+
+def _parsed(text: str, file: str) -> dict[str, Any]:
+    try:
+        data = yaml.load(text, _Loader)
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" in line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        hint = '; inside [...] a name with brackets is quoted: ["openai-es[population=32]"]'
+        raise UserError(f"{file}: no YAML{line}: {problem}{hint if 'but got' in problem else ''}") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{file}: holds no keys; write at least tasks: [...] and algorithms: [...]")
+    return data

@@ -1,0 +1,1 @@
+"""Shipped sweep files: ``gradfree sweep quick`` runs ``quick.yaml``."""

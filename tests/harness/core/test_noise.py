@@ -1,0 +1,91 @@
+"""A draw is a function of its key, and no two keys share a stream."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.core import Block, Gaussian, LowRank, Noise, Rademacher, Space
+from harness.core import noise as noise_module
+
+LAWS = (Gaussian, Rademacher, LowRank)
+
+
+def space() -> Space:
+    return Space(
+        [
+            Block("a", (40, 3), "matrix", 0.5),
+            Block("same shape as a", (40, 3), "matrix", 0.5),
+            Block("v", (64,), "vector", 0.1),
+        ]
+    )
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_a_draw_is_the_same_whenever_it_is_asked_for(law: type[Noise]) -> None:
+    first, second = law(space(), 5, 2), law(space(), 5, 2)
+    first.draw(9, "v")
+    assert torch.equal(first.draw(3, "a"), second.draw(3, "a"))
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_seed_generation_member_and_block_each_change_the_draw(law: type[Noise]) -> None:
+    keys = itertools.product((0, 1, 2**40), (0, 1, 7), (0, 1, 5), ("a", "same shape as a"))
+    drawn = [law(space(), seed, generation).draw(member, block) for seed, generation, member, block in keys]
+    different = {tuple(draw.flatten().tolist()) for draw in drawn}
+    assert len(different) == len(drawn), "same-shaped tensors must not share their perturbation"
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_entries_have_mean_zero_and_variance_one(law: type[Noise]) -> None:
+    noise = law(Space([Block("w", (50, 40), "matrix")]), 0, 0)
+    draws = torch.stack([noise.draw(member, "w") for member in range(200)])
+    assert abs(draws.mean()) < 0.02
+    assert abs(draws.var() - 1) < 0.05
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    law=st.sampled_from(LAWS),
+    tile=st.sampled_from([1, 7, 30, 2**18]),
+    rows=st.lists(st.integers(0, 39), min_size=1, max_size=12),
+)
+def test_rows_of_a_draw_are_the_same_as_in_the_whole(law: type[Noise], tile: int, rows: list[int]) -> None:
+    before, noise_module.TILE = noise_module.TILE, tile
+    try:
+        noise = law(space(), 1, 1)
+        whole = noise.draw(2, "a")
+        torch.testing.assert_close(noise.draw(2, "a", torch.tensor(rows)), whole[rows])
+        first, last = min(rows), max(rows) + 1
+        torch.testing.assert_close(noise.draw(2, "a", slice(first, last)), whole[first:last])
+    finally:
+        noise_module.TILE = before
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_a_weighted_sum_is_the_sum_of_its_draws(law: type[Noise]) -> None:
+    noise = law(space(), 0, 3)
+    members, weights = [4, 0, 7], [0.5, -2.0, 0.0]
+    expected = sum(w * noise.draw(m, "a") for m, w in zip(members, weights, strict=True))
+    torch.testing.assert_close(noise.weighted_sum("a", members, weights), expected)
+    torch.testing.assert_close(noise.weighted_sum("a", members, weights, slice(5, 9)), expected[5:9])
+
+
+def test_global_random_state_is_left_alone() -> None:
+    before = torch.get_rng_state()
+    for law in LAWS:
+        law(space(), 0, 0).draw(0, "a")
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_low_rank_draws_are_the_product_of_their_factors() -> None:
+    noise = LowRank(space(), 0, 0, rank=2)
+    factors = noise.factors(3, "a")
+    assert factors is not None
+    torch.testing.assert_close(factors[0] @ factors[1].T, noise.draw(3, "a"))
+    assert torch.linalg.matrix_rank(noise.draw(3, "a")) == 2
+    assert noise.factors(3, "v") is None

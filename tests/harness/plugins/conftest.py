@@ -1,0 +1,96 @@
+"""Distributions made on the spot, with real metadata, and a text task out of toys."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.core import Block, Cost, Evaluation, Signature, Space, Task
+from harness.plugins.registry import DATASETS, MODELS, TASKS, TUNINGS
+
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Puts a distribution on the search path: its entry points of a group, and the source of its module."""
+    modules = []
+
+    def put(name: str, group: str, points: Mapping[str, str], module: str, source: str) -> None:
+        folder = tmp_path / "site" / name
+        information = folder / f"{name}-1.2.dist-info"
+        information.mkdir(parents=True)
+        lines = "\n".join(f"{key} = {value}" for key, value in points.items())
+        (information / "entry_points.txt").write_text(f"[{group}]\n{lines}\n")
+        (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
+        (folder / f"{module}.py").write_text(source)
+        monkeypatch.syspath_prepend(folder)
+        modules.append(module)
+
+    yield put
+    for module in modules:
+        sys.modules.pop(module, None)
+
+
+class ToyTask(Task):
+    """Remembers what it was made of."""
+
+    def __init__(self, **parts):
+        self.parts = parts
+        self.space = Space([Block("x", (parts.get("dimension", 2),), "vector")])
+
+    def evaluate(self, requests):
+        return [Evaluation(torch.zeros(len(r.population)), None, Cost()) for r in requests]
+
+    def score(self, candidates, split):
+        return [{"accuracy": 0.0} for _ in candidates]
+
+    def signature(self):
+        return Signature("toy", ())
+
+
+class ToyFunction(ToyTask):
+    """A registered task."""
+
+    def __init__(self, *, dimension: int = 2):
+        if dimension < 1:
+            raise ValueError("dimension must be positive")
+        super().__init__(dimension=dimension)
+
+
+class ToyTuning:
+    """A tuning with an option."""
+
+    def __init__(self, *, rank: int = 1):
+        self.rank = rank
+
+    def task(self, data, model, objective, protocol, name):
+        return ToyTask(
+            data=data, model=model, objective=objective, protocol=protocol, name=name, rank=self.rank
+        )
+
+
+@pytest.fixture
+def toys() -> Iterator[dict[str, list]]:
+    """Registers toy-data, toy-model, toy-tuning, toy-function; lists what the factories were called with."""
+    calls: dict[str, list] = {"data": [], "model": []}
+
+    def data(*, rows: int = 4):
+        calls["data"].append({"rows": rows})
+        return ("data", rows)
+
+    def model(*, device: str = "cpu", dtype: str = "float32", width: int = 8):
+        calls["model"].append({"device": device, "dtype": dtype, "width": width})
+        return ("model", width)
+
+    with ExitStack() as stack:
+        stack.enter_context(DATASETS.register("toy-data", data))
+        stack.enter_context(MODELS.register("toy-model", model))
+        stack.enter_context(TUNINGS.register("toy-tuning", ToyTuning))
+        stack.enter_context(TASKS.register("toy-function", ToyFunction))
+        yield calls
