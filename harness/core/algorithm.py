@@ -90,6 +90,14 @@ class Algorithm(ABC):
     def best(self) -> Population | None:
         """A population of one: what would be reported now. None means the untouched model."""
 
+    @property
+    def same_minibatch(self) -> bool:
+        """Whether the next ask goes on with a generation, and is evaluated on the last one's minibatch.
+
+        An algorithm that asks for a generation piece by piece, to compare all of its losses, overrides it.
+        """
+        return False
+
     def state(self) -> dict[str, Any] | None:
         """A snapshot for resuming (tensors, numbers, strings, lists), or None where replay serves."""
         return None

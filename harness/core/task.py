@@ -48,6 +48,8 @@ class Protocol:
 class Request:
     """Evaluate a population on the minibatch of (repetition, generation), the same for all algorithms.
 
+    The runner counts generations for this: asks of one algorithm that go on with a generation share one.
+
     >>> import torch
     >>> from harness.core.population import Points
     >>> Request(Points(torch.zeros(2, 3)), repetition=0, generation=4).generation
@@ -160,6 +162,10 @@ class Task(ABC):
 
         None as a candidate is the untouched model.
         """
+
+    def score_cost(self, split: Split, repetition: int) -> Cost:
+        """What scoring one candidate on a split costs; nothing, where a task does not count it."""
+        return Cost()
 
     @abstractmethod
     def signature(self) -> Signature:

@@ -31,7 +31,7 @@ class FullTuning(Tuning):
     """
 
     packs: ClassVar[bool] = False
-    CHANGE: ClassVar[float] = 0.1
+    CHANGE: ClassVar[float] = 0.25
 
     def __init__(self, *, subspace: Annotated[int, Field(ge=1)] | None = None, seed: int = 0) -> None:
         super().__init__(subspace, seed)

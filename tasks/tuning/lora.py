@@ -22,8 +22,8 @@ QUERY_AND_VALUE = (("q_proj", "v_proj"), ("c_attn",), ("query_key_value",), ("qu
 class LoRATuning(Tuning):
     """``W + (alpha / rank) B A`` with A normal of variance 1/in and B zero at the start.
 
-    Scales: A's is its initial deviation ``1/sqrt(in)``; B's makes a step of ``sigma = 1`` change a
-    layer's output by ``CHANGE`` of the output of a weight matrix with entries of the same size as W's.
+    Scales: ``CHANGE`` times A's initial deviation ``1/sqrt(in)``, and ``CHANGE`` times the size of B that
+    makes the change to a layer's output as large as the output of a matrix with entries of W's size.
 
     Args:
         rank: r.
@@ -42,7 +42,7 @@ class LoRATuning(Tuning):
     """
 
     packs: ClassVar[bool] = True
-    CHANGE: ClassVar[float] = 1.0
+    CHANGE: ClassVar[float] = 0.7
 
     def __init__(
         self,
@@ -67,11 +67,14 @@ class LoRATuning(Tuning):
         blocks, start = [], {}
         for name, (fan_in, fan_out) in self._targets(model).items():
             size = float(model.parameters[f"{name}.weight"].float().square().mean().sqrt())
-            down = torch.randn(self.rank, fan_in, generator=generator) / math.sqrt(fan_in)
-            blocks.append(Block(f"{name}.lora_A", (self.rank, fan_in), "matrix", 1 / math.sqrt(fan_in)))
+            deviation = 1 / math.sqrt(fan_in)
+            unit = size * math.sqrt(fan_in * self.rank) / self.alpha
+            down = deviation * torch.randn(self.rank, fan_in, generator=generator)
+            blocks += [
+                Block(f"{name}.lora_A", (self.rank, fan_in), "matrix", self.CHANGE * deviation),
+                Block(f"{name}.lora_B", (fan_out, self.rank), "matrix", self.CHANGE * unit),
+            ]
             start[f"{name}.lora_A"] = down.to(model.device, dtype)
-            up = self.CHANGE * size * math.sqrt(fan_in * self.rank) / self.alpha
-            blocks.append(Block(f"{name}.lora_B", (fan_out, self.rank), "matrix", up))
             start[f"{name}.lora_B"] = torch.zeros(fan_out, self.rank, device=model.device, dtype=dtype)
         return Space(blocks, start)
 

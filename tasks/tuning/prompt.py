@@ -18,8 +18,9 @@ from tasks.weights import Weights
 class PromptTuning(Tuning):
     """Soft prompts, native or through a random projection as in Black-Box Tuning.
 
-    The prompt starts at the embeddings of random tokens; its scale is the standard deviation of the
-    model's embedding entries, so that ``sigma = 1`` moves a prompt token as far as another token lies.
+    The prompt starts at the embeddings of random tokens; its scale is ``CHANGE`` times the standard
+    deviation of the model's embedding entries. With 1 (as in Black-Box Tuning) ``sigma = 1`` moves a prompt
+    token about as far as another token lies, and changes losses less than the other tunings' units do.
 
     Args:
         tokens: length of the prompt.
@@ -35,6 +36,7 @@ class PromptTuning(Tuning):
     """
 
     packs: ClassVar[bool] = True
+    CHANGE: ClassVar[float] = 2.0
 
     def __init__(
         self,
@@ -54,7 +56,7 @@ class PromptTuning(Tuning):
         generator = torch.Generator().manual_seed(self.seed)
         first = torch.randint(0, table.shape[0], (self.tokens,), generator=generator).to(table.device)
         start = table[first].to(torch.promote_types(table.dtype, torch.float32))
-        block = Block("prompt", tuple(start.shape), "embedding", float(table.float().std()))
+        block = Block("prompt", tuple(start.shape), "embedding", self.CHANGE * float(table.float().std()))
         return Space([block], {"prompt": start})
 
     def view(self, model: LanguageModel, parameters: Mapping[str, Tensor]) -> View:

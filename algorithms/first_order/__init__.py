@@ -1,0 +1,1 @@
+"""First-order references: methods that use gradients."""

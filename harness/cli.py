@@ -1,0 +1,287 @@
+"""The command line. Verbs parse and print; the work is in functions that are called from Python too.
+
+Nothing heavy is imported before a verb needs it: help answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from harness.core.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+    from harness.running.sweep_file import Sweep
+
+app = typer.Typer(
+    name="gradfree",
+    help="The benchmark harness for gradient-free (black-box) tuning of language models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Source = Annotated[
+    str | None,
+    typer.Argument(metavar="[SWEEP]", help="A sweep file or a suite; or give --tasks, --algorithms."),
+]
+Folder = Annotated[Path, typer.Argument(metavar="OUT", help="The folder of a sweep's results.")]
+Tasks = Annotated[str | None, typer.Option(help="dataset/model/tuning, several with commas.")]
+Algorithms = Annotated[str | None, typer.Option(help="Names with options in brackets, several with commas.")]
+Repetitions = Annotated[int | None, typer.Option(help="Data splits, each with a seed of its own.")]
+Evaluations = Annotated[int | None, typer.Option("--budget", help="Candidate evaluations per cell.")]
+Objective = Annotated[str | None, typer.Option(help="What is minimised.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+Dtype = Annotated[str | None, typer.Option(help="float32, float64, bfloat16, float16.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[
+        str | None,
+        typer.Argument(help="algorithms, datasets, models, tunings, objectives, tasks or suites."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what there is to choose from."""
+    from harness.running.catalog import catalog, names
+
+    if kind is None:
+        found = names()
+        if as_json:
+            return _print_json(found)
+        for each, known in found.items():
+            typer.echo(f"{each}: {', '.join(known)}")
+        return None
+    rows = catalog(kind)
+    if as_json:
+        return _print_json(rows)
+    good, broken = [r for r in rows if "error" not in r], [r for r in rows if "error" in r]
+    if kind == "algorithms":
+        for row in good:
+            limit = row["largest_dimension"]
+            row["largest d"] = "any" if limit is None else f"{limit:,}"
+            row["family"] = f"{row['family']} (reference)" if row["reference"] else row["family"]
+        _print_rows(good, ["name", "family", "largest d", "source", "provider"])
+    elif kind == "suites":
+        for row in good:
+            row["tasks"], row["algorithms"] = len(row["tasks"]), len(row["algorithms"])
+        _print_rows(good, ["name", "tasks", "algorithms", "repetitions", "budget"])
+    else:
+        _print_rows(good, ["name", "summary", "provider"])
+    for row in broken:
+        typer.echo(f"broken: {row['name']}: {row['error']}", err=True)
+    return None
+
+
+@app.command()
+def plan(
+    source: Source = None,
+    tasks: Tasks = None,
+    algorithms: Algorithms = None,
+    repetitions: Repetitions = None,
+    budget: Evaluations = None,
+    objective: Objective = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a sweep would run, and what it would skip and why; nothing is run."""
+    from harness.running.catalog import plan_overview
+    from harness.running.plan import make_plan
+
+    rows = plan_overview(make_plan(_words(source, _flags(locals()))))
+    if as_json:
+        return _print_json(rows)
+    for row in rows:
+        row["runs"] = "skipped: " + row["skipped"] if row["skipped"] else f"{row['cells']} cells"
+    _print_rows(rows, ["task", "algorithm", "dimension", "evaluations", "runs"])
+    cells, spent = sum(row["cells"] for row in rows), sum(row["evaluations"] for row in rows)
+    typer.echo(f"{cells} cells, at most {spent:,} evaluations")
+    return None
+
+
+@app.command()
+def sweep(
+    source: Source = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the results [default: results/<name>].")] = None,
+    tasks: Tasks = None,
+    algorithms: Algorithms = None,
+    repetitions: Repetitions = None,
+    budget: Evaluations = None,
+    objective: Objective = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Run failed and timed-out cells again.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a sweep, or go on with one: the same command again runs only what is missing.
+
+    A cell that fails is a row of the results, with its reason; the others go on.
+    """
+    from harness.report.tables import write_leaderboard
+    from harness.running.progress import watching
+    from harness.running.sweeping import default_folder
+    from harness.running.sweeping import sweep as run_sweep
+
+    words = _words(source, _flags(locals()))
+    folder = out or default_folder(words)
+    try:
+        results = run_sweep(words, out=folder, retry=retry, progress=watching(quiet))
+    except KeyboardInterrupt:
+        typer.echo(f"stopped; the same command goes on where it was (results in {folder})", err=True)
+        raise typer.Exit(130) from None
+    write_leaderboard(results)
+    if as_json:
+        counts = results.runs["status"].value_counts().to_dict()
+        return _print_json({"out": str(folder), "cells": {str(name): int(n) for name, n in counts.items()}})
+    if not quiet:
+        _show(results)
+        typer.echo(f"results in {folder}")
+    return None
+
+
+@app.command()
+def status(out: Folder, as_json: AsJson = False) -> None:
+    """Show how far a sweep is."""
+    from harness.report.status import STATUSES
+    from harness.report.status import status as status_of
+    from harness.running.results import load_results
+    from harness.running.store import being_written
+
+    frame = status_of(load_results(out))
+    active = being_written(out)
+    if as_json:
+        return _print_json({"active": active, "rows": _records(frame)})
+    rows = _records(frame)
+    for row in rows:
+        row["cells"] = ", ".join(f"{row[name]} {name}" for name in STATUSES if row[name])
+        row["evaluations"] = f"{row['evaluations']:,}/{row['budget']:,}"
+    _print_rows(rows, ["task", "algorithm", "cells", "evaluations", "reason"])
+    left = int(frame["running"].sum() + frame["pending"].sum())
+    if active:
+        typer.echo(f"a sweep is writing here; {left} cells left")
+    elif left:
+        typer.echo(f"{left} cells left and no sweep is running; start the same sweep again to go on")
+    else:
+        typer.echo("all cells have ended")
+    return None
+
+
+@app.command()
+def leaderboard(
+    out: Folder,
+    csv: Annotated[Path | None, typer.Option(help="Write the table to this file too.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show ranks, means with 95% intervals, and costs, task by task."""
+    from harness.report.tables import leaderboard as board_of
+    from harness.report.tables import overall, write_leaderboard
+    from harness.running.results import load_results
+
+    results = load_results(out)
+    if csv is not None:
+        try:
+            write_leaderboard(results, csv)
+        except OSError as error:
+            raise UserError(f"--csv: {csv} cannot be written: {error.strerror}") from error
+    if not as_json:
+        return _show(results)
+    board = board_of(results)
+    summary = overall(board)
+    return _print_json(
+        {
+            "tasks": _records(board),
+            "overall": _records(summary.ranks),
+            "over": summary.tasks,
+            "note": summary.note,
+        }
+    )
+
+
+def main() -> NoReturn:
+    """The entry point: what is the user's to mend ends with one line and exit code 2."""
+    try:
+        app()
+        sys.exit(0)
+    except UserError as error:
+        typer.echo(f"gradfree: error: {' '.join(str(error).split())}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("gradfree: stopped", err=True)
+        sys.exit(130)
+
+
+def _flags(given: dict[str, Any]) -> dict[str, Any]:
+    keys = ("tasks", "algorithms", "repetitions", "budget", "objective", "device", "dtype")
+    return {key: given[key] for key in keys}
+
+
+def _words(source: str | None, flags: dict[str, Any]) -> Sweep:
+    from harness.running.sweep_file import Sweep
+
+    if source is not None:
+        return Sweep.load(source).override(**flags)
+    if flags["tasks"] is None or flags["algorithms"] is None:
+        raise UserError("nothing to run: name a sweep file or a suite, or give both --tasks and --algorithms")
+    return Sweep.from_flags(**flags)
+
+
+def _show(results: Any) -> None:
+    from harness.report.tables import leaderboard as board_of
+    from harness.report.tables import overall
+    from harness.report.terminal import show_leaderboard
+
+    board = board_of(results)
+    show_leaderboard(board, overall(board), _console())
+
+
+def _console() -> Console:
+    """As wide as the terminal; 100 columns where there is none and nothing else is said."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100)
+
+
+def _print_rows(rows: list[dict[str, Any]], columns: list[str]) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    for column in columns:
+        numeric = bool(rows) and all(isinstance(row[column], int) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        cells = [row[column] for column in columns]
+        table.add_row(
+            *(
+                Text("" if cell is None else f"{cell:,}" if isinstance(cell, int) else str(cell))
+                for cell in cells
+            )
+        )
+    _console().print(table)
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", double_precision=15))
+    return records
+
+
+def _print_json(content: Any) -> None:
+    typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""Reading a result folder: the derived tables, or what its cells hold where a sweep was broken off."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.core.errors import UserError
+from harness.plugins.registry import ALGORITHMS
+from harness.plugins.spec import Spec, TaskSpec, parse_task
+from harness.running.files import DamagedError, read_parquet
+from harness.running.fragments import CellFolder
+from harness.running.schema import FRAGMENTED, SCHEMA_VERSION, TABLES, make_table, to_frame, validate
+from harness.running.store import CELLS, PLAN
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from harness.running.plan import Cell
+
+
+class Results:
+    """The tables of a result folder as pandas frames, read when they are first looked at.
+
+    Args:
+        path: of the folder.
+        tables: Arrow tables, by name.
+
+    >>> Results(Path("nowhere"), {"curve": make_table("curve", [])}).curve.empty
+    True
+    """
+
+    def __init__(self, path: Path, tables: dict[str, pa.Table]) -> None:
+        self.path = path
+        self.tables = tables
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """A row for each planned cell, in plan order."""
+        return to_frame(self.tables["runs"])
+
+    @cached_property
+    def curve(self) -> pd.DataFrame:
+        """A row for each generation."""
+        return to_frame(self.tables["curve"])
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """A row for each metric of each scored candidate."""
+        return to_frame(self.tables["metrics"])
+
+    @cached_property
+    def losses(self) -> pd.DataFrame:
+        """A row for each evaluated candidate."""
+        return to_frame(self.tables["losses"])
+
+    def __repr__(self) -> str:
+        counts = self.runs["status"].value_counts().to_dict()
+        return f"Results({str(self.path)!r}, cells: {', '.join(f'{n} {s}' for s, n in counts.items())})"
+
+
+def load_results(path: Path | str) -> Results:
+    """The tables of a folder that a sweep has written, or is writing.
+
+    Where the derived tables are missing they are put together from the cells, without writing anything.
+
+    Raises:
+        UserError: where there is no result, or it cannot be read.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: there is no such folder; run a sweep with --out {folder}")
+    if (folder / "runs.parquet").exists():
+        try:
+            tables = {name: read_parquet(folder / f"{name}.parquet") for name in TABLES}
+            for name, table in tables.items():
+                validate(name, table)
+        except (DamagedError, ValueError) as error:
+            raise UserError(f"{folder}: {error}; run the sweep again to rebuild its tables") from error
+        return Results(folder, tables)
+    if not (folder / PLAN).exists():
+        raise UserError(f"{folder}: holds neither runs.parquet nor {PLAN}, so it is no result of gradfree")
+    return Results(folder, collect(folder, load_plan_cells(folder)))
+
+
+def load_plan_cells(folder: Path) -> Sequence[Cell]:
+    """The cells of a folder's plan; raises UserError."""
+    from harness.running.plan import Plan
+
+    try:
+        text = (folder / PLAN).read_text(encoding="utf-8")
+        return Plan.from_json(text).cells
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder / PLAN}: cannot be read; run the sweep again into this folder") from error
+
+
+def collect(folder: Path, cells: Sequence[Cell]) -> dict[str, pa.Table]:
+    """The derived tables, in plan order, from the folders of the cells.
+
+    A cell that has not run is pending; of a damaged one, which the next sweep runs again, so too.
+    """
+    import pyarrow as pa
+
+    runs: list[dict[str, Any]] = []
+    parts: dict[str, list[pa.Table]] = {name: [make_table(name, [])] for name in FRAGMENTED}
+    for cell in cells:
+        if cell.skip is not None:
+            runs.append({**plan_row(cell), "status": "skipped", "reason": cell.skip})
+            continue
+        cell_folder = CellFolder(folder / CELLS / cell.id)
+        try:
+            state = cell_folder.state()
+            tables = cell_folder.tables(state) if state else {}
+        except DamagedError as error:
+            runs.append({**plan_row(cell), "status": "pending", "reason": str(error)})
+            continue
+        if state is None:
+            runs.append({**plan_row(cell), "status": "pending"})
+            continue
+        runs.append({**plan_row(cell), **state.row, "status": state.status})
+        for name, table in tables.items():
+            parts[name].append(table)
+    return {"runs": make_table("runs", runs)} | {name: pa.concat_tables(p) for name, p in parts.items()}
+
+
+def plan_row(cell: Cell) -> dict[str, Any]:
+    """The columns of ``runs`` that are known before a cell runs."""
+    algorithm = Spec.parse(str(cell.algorithm))
+    row = {
+        "id": cell.id,
+        "schema_version": SCHEMA_VERSION,
+        "task": str(cell.task),
+        "dimension": cell.dimension,
+        "algorithm": str(cell.algorithm),
+        "options": json.dumps(dict(algorithm.options)),
+        "reference": cell.reference,
+        "provider": _provider(algorithm.name),
+        "repetition": cell.repetition,
+        "data_seed": cell.data_seed,
+        "algorithm_seed": cell.algorithm_seed,
+        "budget": cell.budget,
+    }
+    task = parse_task(str(cell.task))
+    if isinstance(task, TaskSpec):
+        row |= {"dataset": str(task.dataset), "model": str(task.model), "tuning": str(task.tuning)}
+    return row
+
+
+def _provider(name: str) -> str | None:
+    try:
+        return ALGORITHMS.provider(name)
+    except UserError:  # results are read on machines that lack the plugin they were made with
+        return None

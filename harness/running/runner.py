@@ -1,0 +1,145 @@
+"""From a plan to a folder of results: what is done stays, what is not is run, task by task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.core.algorithm import Algorithm
+from harness.core.budget import Budget
+from harness.core.errors import UserError
+from harness.core.task import Protocol, Signature, Task
+from harness.running.cell import Failure
+from harness.running.cohort import Cohort, store_failure
+from harness.running.files import DamagedError
+from harness.running.fragments import CellState
+from harness.running.observer import Observer
+from harness.running.results import collect, plan_row
+from harness.running.store import Store
+
+if TYPE_CHECKING:
+    from harness.running.plan import Cell
+
+FLUSH_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where the runner gets its objects from.
+
+    Args:
+        task: the task of a cell; cells of equal task are run together on one object.
+        algorithm: the algorithm of a cell, on a task and the budget that it may read.
+    """
+
+    task: Callable[[Cell], Task]
+    algorithm: Callable[[Cell, Task, Budget], Algorithm]
+
+
+def run_cells(
+    cells: Sequence[Cell],
+    store: Store,
+    workshop: Workshop,
+    protocol: Protocol,
+    *,
+    environment: str = "",
+    observer: Observer | None = None,
+    retry: bool = False,
+    flush_seconds: float = FLUSH_SECONDS,
+) -> None:
+    """Run what is not done and write the derived tables.
+
+    Cells that have ended stay as they are, whatever their end; one that was broken off goes on from its
+    log of losses (deterministic algorithms without gradients) or starts again.
+
+    Args:
+        cells: of a plan, in its order; skipped ones become rows and are not run.
+        store: open.
+        workshop: builds tasks and algorithms.
+        protocol: dev points and timeout.
+        environment: key of the environment, for the rows.
+        observer: is told how it goes.
+        retry: run cells again that failed or timed out.
+        flush_seconds: how often unfinished cells are stored; 0 for every round.
+
+    Raises:
+        UserError: where stored results of a task were made with other data or another model.
+    """
+    watcher = observer or Observer()
+    wanted = [cell for cell in cells if cell.skip is None]
+    done = _triage(wanted, store, watcher, retry)
+    watcher.begin(wanted, [cell for cell in wanted if cell.id in done])
+
+    def make_row(cell: Cell) -> dict[str, Any]:
+        return {**plan_row(cell), "environment": environment}
+
+    try:
+        for task, group in _by_task(wanted).items():
+            todo = [cell for cell in group if cell.id not in done]
+            if todo:
+                watcher.task_begins(task, todo)
+                finished = [done[cell.id] for cell in group if cell.id in done]
+                _run_task(task, todo, finished, store, workshop, protocol, make_row, watcher, flush_seconds)
+        store.write_tables(collect(store.path, cells))
+    finally:
+        watcher.end()
+
+
+def _triage(cells: Sequence[Cell], store: Store, observer: Observer, retry: bool) -> dict[str, CellState]:
+    """The cells that have ended and can be read back; damaged ones, and failures on retry, are cleared."""
+    done = {}
+    for cell in cells:
+        folder = store.cell(cell.id)
+        try:
+            state = folder.state()
+            if state is not None and state.done:
+                folder.tables(state)
+        except DamagedError as error:
+            observer.note(f"{cell.id} ({cell.task}, {cell.algorithm}): runs again: {error}")
+            folder.clear()
+            continue
+        if state is None or not state.done:
+            continue
+        if retry and state.status != "finished":
+            folder.clear()
+        else:
+            done[cell.id] = state
+    return done
+
+
+def _by_task(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(str(cell.task), []).append(cell)
+    return groups
+
+
+def _run_task(
+    name: str,
+    cells: Sequence[Cell],
+    finished: Sequence[CellState],
+    store: Store,
+    workshop: Workshop,
+    protocol: Protocol,
+    make_row: Callable[[Cell], dict[str, Any]],
+    observer: Observer,
+    flush_seconds: float,
+) -> None:
+    try:
+        task = workshop.task(cells[0])
+        signature = task.signature()
+    except Exception as error:
+        # A night of other tasks is not given up for one that cannot be loaded.
+        failure = Failure.of(error, "loading the task")
+        for cell in cells:
+            store_failure(cell, store.cell(cell.id), Signature("", ()), make_row(cell), failure)
+            observer.ended(cell, "failed", failure.reason)
+        return
+    if any(state.status != "failed" and not state.signature.agrees(signature) for state in finished):
+        raise UserError(
+            f"{store.path}: {name}: stored results were made with other data or another model "
+            f"than now; name another --out"
+        )
+    cohort = Cohort(task, signature, protocol, workshop.algorithm, make_row, observer, flush_seconds)
+    cohort.run([(cell, store.cell(cell.id)) for cell in cells])

@@ -1,0 +1,274 @@
+"""The command line: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from harness import cli
+from harness.core import Algorithm, Block, Cost, Evaluation, Points, Signature, Space, Task
+from harness.plugins.registry import ALGORITHMS, TASKS
+
+
+class Bowl(Task):
+    """|z - 1|^2."""
+
+    metric, metric_direction = "loss", "min"
+
+    def __init__(self, *, dimension: int = 2) -> None:
+        self.space = Space([Block("x", (dimension,), "vector")])
+
+    def evaluate(self, requests):
+        losses = [((r.population.values.double() - 1) ** 2).sum(1) for r in requests]
+        return [Evaluation(each, None, Cost(len(each), len(each), 1.0)) for each in losses]
+
+    def score(self, candidates, split):
+        at = [torch.zeros(1, self.space.size) if c is None else c.values for c, _ in candidates]
+        return [{"loss": float(((values - 1) ** 2).sum())} for values in at]
+
+    def signature(self):
+        return Signature("bowl", ())
+
+
+class Guess(Algorithm):
+    """Normal points."""
+
+    family = "toys"
+
+    def __init__(self, space, budget, seed, *, sigma: float = 1.0) -> None:
+        super().__init__(space, budget, seed)
+        self.sigma, self.lowest = sigma, math.inf
+
+    def ask(self, remaining):
+        points = torch.randn(min(5, remaining), self.space.size, generator=self.generator)
+        return Points(self.sigma * points)
+
+    def tell(self, population, losses, gradients=None):
+        if losses.min() < self.lowest:
+            self.lowest, self.found = float(losses.min()), population[int(losses.argmin()) :][:1]
+
+    def best(self):
+        return self.found
+
+
+class Boom(Guess):
+    """Raises."""
+
+    def ask(self, remaining):
+        raise RuntimeError("boom")
+
+
+class Interrupted(Guess):
+    """Somebody presses Ctrl-C."""
+
+    def ask(self, remaining):
+        raise KeyboardInterrupt
+
+
+class Tiny(Guess):
+    """Fits one coordinate."""
+
+    largest_dimension = 1
+
+
+@pytest.fixture(autouse=True)
+def plugins():
+    with (
+        TASKS.register("bowl", Bowl),
+        ALGORITHMS.register("guess", Guess),
+        ALGORITHMS.register("boom", Boom),
+        ALGORITHMS.register("interrupted", Interrupted),
+        ALGORITHMS.register("tiny", Tiny),
+    ):
+        yield
+
+
+@pytest.fixture
+def gradfree(monkeypatch, capsys, tmp_path):
+    """Runs the command in a folder of its own: exit code, output, errors."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+    def command(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["gradfree", *words])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        printed = capsys.readouterr()
+        return int(end.value.code or 0), printed.out, printed.err
+
+    return command
+
+
+SMALL = ("--tasks", "bowl", "--algorithms", "guess,guess[sigma=0.1]", "--budget", "20", "--repetitions", "2")
+
+
+def test_nothing_heavy_is_imported_before_a_verb_needs_it():
+    heavy = (
+        "torch",
+        "pandas",
+        "numpy",
+        "transformers",
+        "scipy",
+        "pyarrow",
+        "pydantic",
+        "harness.running.runner",
+    )
+    code = f"import harness, harness.cli, sys; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_public_names_are_found_and_others_are_not():
+    import harness
+
+    for name in harness.__all__:
+        assert getattr(harness, name) is not None
+    with pytest.raises(AttributeError, match="swep"):
+        harness.swep  # noqa: B018
+
+
+def test_a_sweep_from_flags_ends_with_tables_and_a_leaderboard(gradfree, tmp_path):
+    code, out, err = gradfree("sweep", *SMALL, "--out", "mine")
+    assert code == 0
+    assert "guess[sigma=0.1]" in "".join(out.split())
+    assert "6 cells, 0 of them done" in err
+    for name in ("sweep.yaml", "plan.json", "environment.json", "runs.parquet", "leaderboard.csv"):
+        assert (tmp_path / "mine" / name).exists()
+
+
+def test_the_same_command_again_runs_nothing(gradfree):
+    gradfree("sweep", *SMALL, "--out", "mine")
+    code, _, err = gradfree("sweep", *SMALL, "--out", "mine")
+    assert code == 0
+    assert "6 cells, 6 of them done, 0 evaluations to go" in err
+
+
+def test_the_stored_sweep_file_is_the_same_sweep(gradfree):
+    gradfree("sweep", *SMALL, "--out", "mine")
+    code, _, err = gradfree("sweep", "mine/sweep.yaml", "--out", "mine")
+    assert code == 0
+    assert "6 of them done" in err
+
+
+def test_results_go_where_the_name_of_the_sweep_file_says(gradfree, tmp_path):
+    (tmp_path / "mine.yaml").write_text("tasks: [bowl]\nalgorithms: [guess]\nbudget: 10\nrepetitions: 1\n")
+    assert gradfree("sweep", "mine.yaml", "--quiet")[0] == 0
+    assert (tmp_path / "results" / "mine" / "runs.parquet").exists()
+
+
+def test_quiet_says_nothing_at_all(gradfree):
+    assert gradfree("sweep", *SMALL, "--out", "mine", "--quiet") == (0, "", "")
+
+
+def test_a_failing_plugin_is_a_line_and_a_row_and_not_the_end(gradfree):
+    code, out, err = gradfree(
+        "sweep", "--tasks", "bowl", "--algorithms", "boom,guess", "--budget", "10", "--out", "o"
+    )
+    assert code == 0
+    assert "failed: bowl, boom, repetition 0: RuntimeError in ask: boom" in err
+    assert "3 failed: RuntimeError" in out
+    code, out, _ = gradfree("sweep", "--tasks", "bowl", "--algorithms", "boom,guess", "--budget", "10",
+                            "--out", "o", "--retry", "--json")  # fmt: skip
+    assert json.loads(out)["cells"] == {"finished": 6, "failed": 3}
+
+
+def test_an_interrupted_sweep_says_how_to_go_on(gradfree):
+    code, _, err = gradfree("sweep", "--tasks", "bowl", "--algorithms", "interrupted", "--out", "o")
+    assert code == 130
+    assert "the same command goes on" in err
+    assert "Traceback" not in err
+
+
+def test_a_plan_counts_cells_and_says_what_is_skipped(gradfree):
+    code, out, _ = gradfree(
+        "plan", "--tasks", "bowl", "--algorithms", "guess,tiny", "--budget", "10", "--json"
+    )
+    rows = {row["algorithm"]: row for row in json.loads(out)}
+    assert code == 0
+    assert (rows["guess"]["cells"], rows["guess"]["evaluations"]) == (3, 30)
+    assert rows["tiny"]["cells"] == 0
+    assert "more than its limit of 1" in rows["tiny"]["skipped"]
+    code, out, _ = gradfree("plan", "--tasks", "bowl", "--algorithms", "guess,tiny", "--budget", "10")
+    assert "6 cells, at most 60 evaluations" in out
+
+
+def test_status_and_leaderboard_read_a_folder(gradfree):
+    gradfree("sweep", *SMALL, "--out", "mine", "--quiet")
+    code, out, _ = gradfree("status", "mine")
+    assert (code, "all cells have ended" in out) == (0, True)
+    found = json.loads(gradfree("status", "mine", "--json")[1])
+    assert (found["active"], sum(row["finished"] for row in found["rows"])) == (False, 6)
+    board = json.loads(gradfree("leaderboard", "mine", "--json", "--csv", "board.csv")[1])
+    assert [row["rank"] for row in board["tasks"]] == [1.0, 2.0, None]
+    assert board["tasks"][2]["reference"]
+    assert board["overall"][0]["mean_rank"] == 1.0
+    assert "bowl: test loss" in gradfree("leaderboard", "mine")[1]
+
+
+def test_everything_can_be_listed(gradfree):
+    code, out, _ = gradfree("list")
+    assert code == 0
+    assert "guess" in out
+    rows = {row["name"]: row for row in json.loads(gradfree("list", "algorithms", "--json")[1])}
+    assert rows["guess"]["options"] == {"sigma": {"type": "float", "default": "1.0"}}
+    assert (rows["tiny"]["largest_dimension"], rows["guess"]["family"]) == (1, "toys")
+    for kind in ("datasets", "models", "tunings", "objectives", "tasks", "suites"):
+        assert gradfree("list", kind)[0] == 0
+
+
+def test_a_broken_plugin_is_listed_as_broken_and_stops_nothing(gradfree, monkeypatch):
+    def load(name):
+        if name == "boom":
+            raise RuntimeError("its import fails")
+        return Guess
+
+    monkeypatch.setattr(ALGORITHMS, "load", load)
+    code, out, err = gradfree("list", "algorithms")
+    assert code == 0
+    assert "guess" in out
+    assert "broken: boom: its import fails" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("list", "algoritms"), "did you mean 'algorithms'?"),
+        (("sweep",), "give both --tasks and --algorithms"),
+        (("sweep", "no.yaml"), "no.yaml"),
+        (("sweep", "--tasks", "bowl", "--algorithms", "gues"), "did you mean 'guess'?"),
+        (("sweep", "--tasks", "bowl", "--algorithms", "guess[sgma=1]"), "sgma"),
+        (("sweep", "--tasks", "bowl", "--algorithms", "guess", "--budget", "-3"), "--budget"),
+        (("plan", "--tasks", "bowl[dimension=x]", "--algorithms", "guess"), "dimension"),
+        (("sweep", "--tasks", "bowl", "--algorithms", "guess", "--out", "taken"), "is a file"),
+        (("status", "nowhere"), "no such folder"),
+        (("leaderboard", "."), "no result of gradfree"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(gradfree, tmp_path, words, said):
+    (tmp_path / "taken").write_text("")
+    code, out, err = gradfree(*words)
+    assert (code, out) == (2, "")
+    assert err.startswith("gradfree: error: ")
+    assert err.count("\n") == 1
+    assert said in err
+
+
+@pytest.mark.parametrize(
+    "words", [("swep",), ("sweep", "--budgt", "3"), ("status",), ("plan", "--budget", "x")]
+)
+def test_misused_verbs_end_with_exit_code_2_and_no_traceback(gradfree, words):
+    code, _, err = gradfree(*words)
+    assert code == 2
+    assert "Traceback" not in err
+
+
+def test_a_csv_that_cannot_be_written_is_the_users_to_mend(gradfree):
+    gradfree("sweep", *SMALL, "--out", "mine", "--quiet")
+    code, _, err = gradfree("leaderboard", "mine", "--csv", "nowhere/board.csv")
+    assert code == 2
+    assert err.startswith("gradfree: error: --csv: nowhere/board.csv cannot be written")
