@@ -106,7 +106,7 @@ class CEMCTS(Algorithm):
         batch: Count | None = None,
         blocks: Count = 2,
         split: Literal["blocks", "random"] = "blocks",
-        sigma: Positive = 0.25,
+        sigma: Positive = 1.0,
         exploration: NonNegative = 0.5,
         best_share: UnitInterval = 0.5,
         widening: Positive = 1.0,

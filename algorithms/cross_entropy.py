@@ -65,7 +65,7 @@ class CrossEntropy(Algorithm):
         seed: int,
         *,
         population: Pairs | None = None,
-        sigma: Positive = 0.25,
+        sigma: Positive = 1.0,
         rho: Share = 0.25,
         eta_mean: UnitInterval = 1.0,
         eta_std: UnitInterval = 0.5,

@@ -41,7 +41,7 @@ class RandomSearch(Algorithm):
         budget: Budget,
         seed: int,
         *,
-        sigma: Positive = 0.25,
+        sigma: Positive = 1.0,
         population: Count = 20,
     ) -> None:
         super().__init__(space, budget, seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,7 @@ class LanguageModel:
         tokenizer = self._load("AutoTokenizer")
         if not tokenizer.is_fast:
             raise UserError(f"model {self.path}: its tokenizer is not a fast one (tokenizer.json)")
+        tokenizer.model_max_length = sys.maxsize  # texts are cut with care later on, so no warning here
         return tokenizer
 
     @cached_property

@@ -66,7 +66,7 @@ class Nevergrad(Algorithm):
         *,
         optimizer: str = "DiagonalCMA",
         workers: Count | None = None,
-        sigma: Positive = 0.25,
+        sigma: Positive = 1.0,
     ) -> None:
         super().__init__(space, budget, seed)
         if optimizer not in nevergrad.optimizers.registry:

@@ -58,7 +58,7 @@ class PyCMA(Algorithm):
         seed: int,
         *,
         covariance: Literal["full", "separable"] = "full",
-        sigma: Positive = 0.5,
+        sigma: Positive = 1.0,
         population: Pairs | None = None,
     ) -> None:
         super().__init__(space, budget, seed)

@@ -54,7 +54,7 @@ class Eggroll(MirroredDescent):
         seed: int,
         *,
         sigma: Positive = 0.3,
-        lr: Positive = 0.5,
+        lr: Positive = 1.5,
         population: Pairs = 20,
         rank: Count = 1,
         vectors: Literal["dense", "none"] = "dense",

@@ -61,7 +61,7 @@ class MuLambda(Algorithm):
         selection: Literal["comma", "plus"] = "comma",
         population: Pairs = 20,
         parents: Count | None = None,
-        sigma: Positive = 0.25,
+        sigma: Positive = 1.0,
         reevaluate: bool = True,
     ) -> None:
         super().__init__(space, budget, seed)

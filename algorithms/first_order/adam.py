@@ -47,7 +47,7 @@ class Adam(Algorithm):
         budget: Budget,
         seed: int,
         *,
-        lr: Positive = 0.1,
+        lr: Positive = 0.03,
         beta1: Fraction = 0.9,
         beta2: Fraction = 0.999,
     ) -> None:

@@ -59,7 +59,7 @@ class FiniteDifference(Algorithm):
         scheme: Scheme = "central",
         coordinates: Count = 10,
         sigma: Positive = 1.0,
-        lr: Positive = 2.0,
+        lr: Positive = 5.0,
         step: StepRule = "sgd",
     ) -> None:
         super().__init__(space, budget, seed)

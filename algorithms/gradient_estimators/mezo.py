@@ -49,7 +49,7 @@ class MeZO(MirroredDescent):
         seed: int,
         *,
         sigma: Positive = 0.5,
-        lr: Positive = 0.5,
+        lr: Positive = 1.0,
         queries: Count = 1,
         step: StepRule = "sgd",
         units: Units = "scale",

@@ -50,7 +50,7 @@ class SPSA(MirroredDescent):
         seed: int,
         *,
         sigma: Positive = 0.5,
-        lr: Positive = 1.0,
+        lr: Positive = 2.0,
         queries: Count = 1,
         alpha: NonNegative = 0.602,
         gamma: NonNegative = 0.101,

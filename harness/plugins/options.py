@@ -92,7 +92,7 @@ def _parameters(factory: Callable[..., Any]) -> dict[str, _Parameter]:
     for function in _functions(factory):
         signature = inspect.signature(function).parameters.values()
         plain = inspect.unwrap(function)
-        names = getattr(plain, "__globals__", vars(sys.modules[plain.__module__]))
+        names = getattr(plain, "__globals__", None) or vars(sys.modules[plain.__module__])
         for each in signature:
             if each.kind is each.KEYWORD_ONLY:
                 found.setdefault(each.name, _Parameter(each.annotation, each.default, names))

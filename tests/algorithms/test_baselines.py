@@ -128,7 +128,7 @@ def test_a_failure_counts_as_worse_than_any_finite_loss_of_the_run() -> None:
 def test_pycma_is_the_librarys_own_run() -> None:
     import cma
 
-    search = make("pycma", space_of(), 50, 7)
+    search = make("pycma", space_of(), 50, 7, sigma=0.5)
     mine = torch.cat(drive(search, 50)).numpy()
     stream = np.random.default_rng(7)
     library = cma.CMAEvolutionStrategy(

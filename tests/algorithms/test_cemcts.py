@@ -169,7 +169,7 @@ def test_a_node_widens_by_its_visits_and_mirrors_every_second_child() -> None:
 def test_a_generation_from_which_nothing_can_be_learnt_leaves_the_distribution(
     name: str, value: float
 ) -> None:
-    search = make(name, space_of(), 60)
+    search = make(name, space_of(), 60, sigma=0.25)
     drive(search, 60, spoil=lambda generation, losses: torch.full_like(losses, value))
     assert not search.distribution.mean.any()
     assert torch.equal(search.distribution.std, torch.full((10,), 0.25))

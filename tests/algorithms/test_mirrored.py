@@ -225,7 +225,7 @@ def test_steps_smaller_than_a_last_bit_of_bfloat16_are_not_lost() -> None:
 
 def test_a_large_block_moves_by_slices_as_it_would_at_once() -> None:
     space = Space([Block("w", (2100, 2100), "matrix")])
-    mezo = make("mezo", space, 10)
+    mezo = make("mezo", space, 10, sigma=0.5, lr=0.5)
     asked = mezo.ask(2)
     mezo.tell(asked, torch.tensor([1.0, 0.0], dtype=torch.float64))
     expected = -0.5 * asked.noise.draw(0, "w")
