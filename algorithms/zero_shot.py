@@ -18,6 +18,7 @@ class ZeroShot(Algorithm):
 
     family = "references"
     reference = True
+    smallest_budget = 0
 
     def __init__(self, space: Space, budget: Budget, seed: int) -> None:
         super().__init__(space, budget, seed)

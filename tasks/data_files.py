@@ -67,8 +67,7 @@ def _read(path: Path, place: str, columns: list[str] | None) -> pd.DataFrame:
         raise UserError(f"{place}: {path}: files end in {known}; convert it, or rename it to what it is")
     try:
         if path.suffix == ".jsonl":
-            with path.open(encoding="utf-8") as lines:
-                return pd.DataFrame([json.loads(line) for line in lines if line.strip()]).astype(str)
+            return _read_lines(path, place)
         tab = path.suffix == ".tsv"
         return pd.read_csv(
             path,
@@ -78,7 +77,7 @@ def _read(path: Path, place: str, columns: list[str] | None) -> pd.DataFrame:
             names=columns,
             dtype=str,
             keep_default_na=False,
-            encoding="utf-8",
+            encoding="utf-8-sig",
         )
     except FileNotFoundError:
         raise UserError(f"{place}: {path}: no such file") from None
@@ -89,6 +88,22 @@ def _read(path: Path, place: str, columns: list[str] | None) -> pd.DataFrame:
     except ValueError as error:  # pandas' parser errors are ValueErrors
         reason = " ".join(str(error).split())
         raise UserError(f"{place}: {path}: malformed {path.suffix[1:]}: {reason}") from None
+
+
+def _read_lines(path: Path, place: str) -> pd.DataFrame:
+    rows = []
+    with path.open(encoding="utf-8-sig") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            row = json.loads(line)
+            if not isinstance(row, dict):
+                raise UserError(f"{place}: {path}: line {number} is not an object with named values")
+            rows.append({key: "" if value is None else str(value) for key, value in row.items()})
+            if rows[-1].keys() != rows[0].keys():
+                odd = sorted(rows[-1].keys() ^ rows[0].keys())[0]
+                raise UserError(f"{place}: {path}: line {number} and line 1 do not both have {odd!r}")
+    return pd.DataFrame(rows)
 
 
 def _rows(

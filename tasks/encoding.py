@@ -12,6 +12,9 @@ from torch import Tensor
 from harness.core import UserError
 from tasks.datasets import Row, TextData
 
+ALIGNED = 8
+"""Sequences are padded, soft prompt included, to a multiple of so many tokens."""
+
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
@@ -35,23 +38,42 @@ class Encoded:
         return Encoded(self.ids[rows], self.lengths[rows], self.labels[rows])
 
 
-def encode(data: TextData, tokenizer: Any, limit: int) -> dict[str, Encoded]:
+def check_template(data: TextData, tokenizer: Any, limit: int) -> None:
+    """Refuse a limit that leaves no room for a token of text.
+
+    Raises:
+        UserError: naming the data set and the limit.
+    """
+    limit = min(limit, data.max_tokens or limit)
+    if len(_ids(tokenizer, data.filled(Row(dict.fromkeys(data.fields, ""), 0)))) >= limit:
+        raise UserError(
+            f"{data.name}: max_tokens: the template alone takes the {limit} tokens that there are; "
+            "shorten it, or allow more"
+        )
+
+
+def encode(data: TextData, tokenizer: Any, longest: int, prefix: int = 0) -> dict[str, Encoded]:
     """All rows of all splits, padded to one length, so that no product's shape depends on company.
 
     Args:
         data: the rows and their template.
         tokenizer: a fast tokenizer.
-        limit: longest sequence the model takes; ``data.max_tokens`` may be lower.
+        longest: sequence the model takes; ``data.max_tokens`` may be lower.
+        prefix: soft tokens that will stand before each sequence.
 
     Raises:
-        UserError: where the template alone is longer than the limit.
+        UserError: where the template leaves no room for a row's text.
     """
-    limit = min(limit, data.max_tokens or limit)
+    longest -= prefix
+    limit = min(longest, data.max_tokens or longest)
     tokenised = {
         split: [_tokens(data, row, tokenizer, limit) for row in rows] for split, rows in data.splits.items()
     }
-    longest = max(len(tokens) for rows in tokenised.values() for tokens in rows)
-    return {split: _padded(tokenised[split], data.splits[split], longest) for split in tokenised}
+    length = max(len(tokens) for rows in tokenised.values() for tokens in rows)
+    # A product's last bits depend on how its operands lie in memory, and in attention each thread has
+    # operands of its own: with whole cache lines all threads' lie alike.
+    length = min(longest, -(-(length + prefix) // ALIGNED) * ALIGNED - prefix)
+    return {split: _padded(tokenised[split], data.splits[split], length) for split in tokenised}
 
 
 def _padded(tokenised: Sequence[Sequence[int]], rows: Sequence[Row], length: int) -> Encoded:
@@ -74,7 +96,7 @@ def _tokens(data: TextData, row: Row, tokenizer: Any, limit: int) -> list[int]:
         ]
         kept = len(spans) - (len(tokens) - limit)
         if kept < 1:
-            raise UserError(f"{data.name}: max_tokens: the template alone is longer than {limit} tokens")
+            raise UserError(f"{data.name}: max_tokens: no text is left of a row within {limit} tokens")
         fields[longest] = fields[longest][: spans[kept - 1][1]]
         tokens = _ids(tokenizer, data.template.format(**fields).strip())
     return tokens

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor
 
 from tasks.encoding import Encoded
-from tasks.kernels import per_member, seen, table_rows
+from tasks.kernels import Batch, per_member, seen, table_rows
 from tasks.language_model import LanguageModel
 from tasks.weights import Weights
 
@@ -24,7 +25,7 @@ def answer_logits(
     """Logits of the label words at the answer position, for n members on R rows each.
 
     Only the hidden states at the answer position meet the output embedding, and only its rows of the
-    label words.
+    label words, in float32 at least; what a model does to its logits afterwards is its own code.
 
     Args:
         model: whose layers run.
@@ -35,29 +36,43 @@ def answer_logits(
         prefix: soft prompts ``[n, P, width]`` put before each of a member's rows.
 
     Returns:
-        ``[n, R, C]`` in the model's dtype.
+        ``[n, R, C]``, float32 or wider.
     """
     n, device = weights.members, model.device
     ids, last = rows.ids.to(device), rows.lengths.to(device) - 1
-    body = model.model.base_model
-    with seen(model.model, weights, tensors, len(rows) // n) if tensors else nullcontext():
-        if prefix is None:
-            hidden = body(input_ids=ids, use_cache=False).last_hidden_state
-        else:
-            prompts = prefix.to(model.dtype).repeat_interleave(len(rows) // n, dim=0)
-            embedded = torch.cat([prompts, model.embedding(ids)], dim=1)
-            hidden = body(inputs_embeds=embedded, use_cache=False).last_hidden_state
-            last = last + prefix.shape[1]
-    answers = hidden[torch.arange(len(rows), device=device), last].reshape(n, -1, hidden.shape[-1])
-    return _word_logits(model, words.to(device), weights, answers)
+    own = len(rows) // n
+    if prefix is None:
+        inputs, length = {"input_ids": ids}, ids.shape[1]
+    else:
+        prompts = prefix.to(model.dtype).repeat_interleave(own, dim=0)
+        embedded = torch.cat([prompts, model.embedding(ids)], dim=1)
+        inputs, length = {"inputs_embeds": embedded}, embedded.shape[1]
+        last = last + prefix.shape[1]
+    batch = Batch(weights, own, own * length)
+    layers = seen(model.model, batch, tensors) if tensors else nullcontext()
+    with layers, _answering(model, words.to(device), weights, last):
+        logits: Tensor = model.model(**inputs, use_cache=False).logits
+    return logits.reshape(n, own, len(words))
 
 
-def _word_logits(model: LanguageModel, words: Tensor, weights: Weights, answers: Tensor) -> Tensor:
-    """``answers [n, R, width]`` times the label words' rows of the output embedding."""
+@contextmanager
+def _answering(model: LanguageModel, words: Tensor, weights: Weights, last: Tensor) -> Iterator[None]:
+    """Let the output embedding give the label words' logits at each row's answer position only."""
     head = model.model.get_output_embeddings()
     name, bias = model.head_names
-    logits = torch.bmm(answers, table_rows(weights, name, head.weight, words).mT)
-    if bias is None:
-        return logits
-    flat = logits.flatten(0, 1)
-    return (flat + per_member(weights, bias, head.bias, flat)[..., words]).reshape(logits.shape)
+
+    def forward(hidden: Tensor) -> Tensor:
+        answers = hidden[torch.arange(len(last), device=last.device), last]
+        wide = torch.promote_types(answers.dtype, torch.float32)
+        answers = answers.to(wide).reshape(weights.members, -1, answers.shape[-1])
+        table = table_rows(weights, name, head.weight, words).to(wide)
+        logits = torch.bmm(answers, table.mT).flatten(0, 1)
+        if bias is not None:
+            logits = logits + per_member(weights, bias, head.bias, logits)[..., words]
+        return logits[:, None]
+
+    head.forward = forward
+    try:
+        yield
+    finally:
+        del head.forward

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,21 +19,38 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from transformers.pytorch_utils import Conv1D
 
+from harness.core import UserError
 from tasks.weights import Weights
 
 Names = Mapping[str, str]  # a layer's own names of its tensors -> names in the model
 
 
+@dataclass(frozen=True)
+class Batch:
+    """What goes through the layers: n members of R rows each.
+
+    Args:
+        weights: how the members see the model's tensors.
+        rows: R.
+        tokens: of one member's rows, padding included.
+    """
+
+    weights: Weights
+    rows: int
+    tokens: int
+
+
 @contextmanager
-def seen(model: nn.Module, weights: Weights, tensors: frozenset[str], rows: int) -> Iterator[None]:
-    """Let the model's layers that own any of ``tensors`` compute for all members of ``weights``.
+def seen(model: nn.Module, batch: Batch, tensors: frozenset[str]) -> Iterator[None]:
+    """Let the model's layers that own any of ``tensors`` compute for all members of a batch.
 
     Args:
         model: any torch module; restored on leaving.
-        weights: how its members see the tensors; the leading extent of inputs is a multiple of
-            ``members * rows``.
-        tensors: names of the model's tensors that differ from its own.
-        rows: R, of each member.
+        batch: the leading extent of inputs is a multiple of its members times rows.
+        tensors: names of the model's tensors that its members see differently from the model's own.
+
+    Raises:
+        UserError: where a layer is of a kind that a population cannot pass through.
     """
     changed = []
     try:
@@ -41,12 +59,12 @@ def seen(model: nn.Module, weights: Weights, tensors: frozenset[str], rows: int)
             own = {key: f"{prefix}.{key}" if prefix else key for key in keys}
             if tensors.isdisjoint(own.values()):
                 continue
-            module.forward = partial(_kernel(module), module, own, weights, rows)
+            module.forward = partial(_kernel(module), module, own, batch)
             changed.append(module)
         yield
     finally:
         for module in changed:
-            del module.forward
+            module.__dict__.pop("forward", None)
 
 
 def _kernel(module: nn.Module) -> Callable[..., Any]:
@@ -54,15 +72,16 @@ def _kernel(module: nn.Module) -> Callable[..., Any]:
     return _KERNELS.get(type(module).forward, _any_layer)
 
 
-def product(weights: Weights, name: str, own: Tensor, x: Tensor) -> Tensor:
+def product(batch: Batch, weights: Weights, name: str, own: Tensor, x: Tensor) -> Tensor:
     """``x @ W.T`` for all members: x ``[n * R, ..., in]`` to ``[n * R, ..., out]``; W is ``[out, in]``."""
     n, lead = weights.members, x.shape[:-1]
-    whole = weights.stacked(name)
+    whole, factors = weights.stacked(name), weights.factors(name)
+    if (whole is not None or factors is not None) and lead.numel() != n * batch.tokens:
+        raise UserError(f"{name}: its layer sees only some of the tokens; populations cannot pass through it")
     if whole is not None:
         return torch.bmm(x.reshape(n, -1, x.shape[-1]), whole.mT).reshape(*lead, -1)
     shared = weights.shared(name)
     y = nn.functional.linear(x, own if shared is None else shared)
-    factors = weights.factors(name)
     if factors is not None:
         left, right = factors[0].to(x.dtype), factors[1].to(x.dtype)
         narrow = torch.bmm(x.reshape(n, -1, x.shape[-1]), right)
@@ -80,14 +99,14 @@ def per_member(weights: Weights, name: str, own: Tensor, like: Tensor) -> Tensor
     return whole.repeat_interleave(rows, dim=0).reshape(-1, *[1] * (like.ndim - 2), whole.shape[-1])
 
 
-def _linear(module: nn.Linear, names: Names, weights: Weights, rows: int, x: Tensor) -> Tensor:
-    y = product(weights, names["weight"], module.weight, x)
-    return y if module.bias is None else y + per_member(weights, names["bias"], module.bias, y)
+def _linear(module: nn.Linear, names: Names, batch: Batch, x: Tensor) -> Tensor:
+    y = product(batch, batch.weights, names["weight"], module.weight, x)
+    return y if module.bias is None else y + per_member(batch.weights, names["bias"], module.bias, y)
 
 
-def _conv1d(module: Any, names: Names, weights: Weights, rows: int, x: Tensor) -> Tensor:
-    y = product(_Transposed(weights), names["weight"], module.weight.mT, x)
-    return y + per_member(weights, names["bias"], module.bias, y)
+def _conv1d(module: Any, names: Names, batch: Batch, x: Tensor) -> Tensor:
+    y = product(batch, _Transposed(batch.weights), names["weight"], module.weight.mT, x)
+    return y + per_member(batch.weights, names["bias"], module.bias, y)
 
 
 class _Transposed(Weights):
@@ -131,18 +150,16 @@ def lookup(weights: Weights, name: str, own: Tensor, index: Tensor) -> Tensor:
     return torch.baddbmm(found, left[member, index], right.mT)
 
 
-def _embedding(module: nn.Embedding, names: Names, weights: Weights, rows: int, ids: Tensor) -> Tensor:
-    n = weights.members
+def _embedding(module: nn.Embedding, names: Names, batch: Batch, ids: Tensor) -> Tensor:
+    n, rows = batch.weights.members, batch.rows
     ids = ids.expand(n * rows, *ids.shape[1:])  # positions come once for all rows
-    found = lookup(weights, names["weight"], module.weight, ids.reshape(n, -1))
+    found = lookup(batch.weights, names["weight"], module.weight, ids.reshape(n, -1))
     return found.reshape(*ids.shape, -1)
 
 
-def _any_layer(
-    module: nn.Module, names: Names, weights: Weights, rows: int, *inputs: Any, **named: Any
-) -> Any:
+def _any_layer(module: nn.Module, names: Names, batch: Batch, *inputs: Any, **named: Any) -> Any:
     """A layer of unknown kind (normalisations, mostly): its own forward, mapped over the members."""
-    forward = partial(_original, module)
+    forward, weights, rows = partial(_original, module), batch.weights, batch.rows
     own = dict(module.named_parameters(recurse=False))
     whole = {key: _written_out(weights, name, own[key]) for key, name in names.items()}
     shared = {key: tensor for key, name in names.items() if (tensor := weights.shared(name)) is not None}
@@ -164,6 +181,10 @@ def _any_layer(
     kept = {key: x for key, x in named.items() if not by_row(x)}
     dims = (0, 0 if split else None, *(0 if by_row(x) else None for x in inputs))
     out = vmap(one, in_dims=dims)(stacked, split, *map(unfolded, inputs))
+    if not isinstance(out, Tensor):
+        raise UserError(
+            f"{next(iter(names.values()))}: populations cannot pass through a {type(module).__name__}"
+        )
     if not split and not any(map(by_row, inputs)):  # positions come once for all rows
         out = out.expand(n, rows, *out.shape[2:])
     return out.flatten(0, 1)

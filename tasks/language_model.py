@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sys
 from functools import cached_property
@@ -111,6 +112,17 @@ class LanguageModel:
         return int(self.skeleton.get_input_embeddings().weight.shape[1])
 
     @property
+    def longest(self) -> int:
+        """Most tokens that a sequence may have."""
+        return int(getattr(self.config, "max_position_embeddings", None) or 2**20)
+
+    @property
+    def bytes_per_token(self) -> int:
+        """About what the activations of one token take that live at once in a forward pass."""
+        inner = getattr(self.config, "intermediate_size", None) or 4 * self.width
+        return int((8 * self.width + 3 * inner) * self.dtype.itemsize)
+
+    @property
     def embedding(self) -> nn.Embedding:
         """The input embedding."""
         embedding: nn.Embedding = self.model.get_input_embeddings()
@@ -131,8 +143,11 @@ class LanguageModel:
 
     @cached_property
     def digest(self) -> str:
-        """A hash that tells this model from another: configuration and weights."""
-        content = hashlib.sha256()
+        """A hash of the configuration and of the first numbers of each tensor."""
+        config = {
+            k: v for k, v in self.config.to_dict().items() if k[0] != "_" and k != "transformers_version"
+        }
+        content = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
         for name, value in self.parameters.items():
             content.update(f"{name}{tuple(value.shape)}".encode())
             flat = value.detach().cpu().reshape(-1)[:_HASHED].contiguous()

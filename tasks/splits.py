@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.core import Protocol, UserError
-from tasks.datasets import Row, TextData
+from tasks.datasets import TextData
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ def few_shot(data: TextData, protocol: Protocol, repetition: int) -> FewShot:
     Raises:
         UserError: where a class has too few rows.
 
+    >>> from tasks.datasets import Row
     >>> rows = [Row({"text": str(i)}, i % 2) for i in range(12)]
     >>> data = TextData("toy", {"train": rows, "test": rows}, "{text} is", ("even", "odd"))
     >>> split = few_shot(data, Protocol(per_class=2, test_rows=4), repetition=0)
@@ -107,8 +108,3 @@ def minibatch(rows: Sequence[int], size: int, key: str, generation: int) -> list
         random.Random(f"{key} {epoch}").shuffle(order)
         found += order[offset : offset + size - len(found)]
     return found
-
-
-def rows_of(data: TextData, split: str, numbers: Sequence[int]) -> list[Row]:
-    """The rows with those numbers."""
-    return [data.splits[split][number] for number in numbers]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache, cached_property, partial
 
 import torch
 from torch import Tensor
 
 from harness.core import (
+    Budget,
     Cost,
     Evaluation,
     Gradients,
-    Points,
+    LowRank,
+    Perturbations,
     Population,
     Protocol,
     Request,
@@ -24,34 +26,22 @@ from harness.core import (
     Task,
     UserError,
 )
-from tasks.chunks import chunk_members, in_chunks
+from tasks.batching import Batches, Member, pieces
 from tasks.datasets import TextData
-from tasks.encoding import Encoded, encode, label_tokens
-from tasks.forward import answer_logits
+from tasks.encoding import Encoded, check_template, encode, label_tokens
 from tasks.language_model import LanguageModel
 from tasks.objectives import Objective, metrics
 from tasks.splits import few_shot, minibatch
-from tasks.tuning.base import Tuning, View, center_of, parameters_of
-from tasks.weights import Replaced, Weights
+from tasks.tuning.base import Tuning
 
 SCHEMA = 1
-SCORED_ROWS = 32  # rows of one piece in scoring: fixed, so that no product's shape depends on company
-
-
-@dataclass(frozen=True, eq=False)
-class Member:
-    """One candidate of a population, to be run on some rows."""
-
-    population: Population
-    index: int
-    rows: Encoded
 
 
 class TextTask(Task):
     """Tune a frozen causal language model to answer with a label word.
 
-    Losses of a cell do not depend on which other cells share a forward, nor on how it is chunked: sequences
-    are padded to one length per data set, and no chunk has fewer than two members or four rows.
+    Sequences are padded to one length per data set, so that the losses of a cell do not depend on which
+    other cells share a forward, nor on how it is chunked.
 
     Args:
         data: rows, template and label words.
@@ -60,6 +50,9 @@ class TextTask(Task):
         objective: what is minimised.
         protocol: splits and minibatches.
         name: as in tables.
+
+    Raises:
+        UserError: for label words, a template or a protocol that do not fit data and model.
     """
 
     metric = "accuracy"
@@ -76,8 +69,10 @@ class TextTask(Task):
         self.data, self.model, self.tuning = data, model, tuning
         self.objective, self.protocol, self.name = objective, protocol, name
         self.has_gradients = objective.differentiable
+        self.shares_forward = tuning.packs
         self.splits = cache(partial(few_shot, data, protocol))
-        self.splits(0)  # too few rows is said before anything runs
+        self.splits(0)  # what does not fit is said before anything runs
+        check_template(data, model.tokenizer, model.longest - tuning.prefix_tokens)
         self.words = label_tokens(data, model.tokenizer)
 
     @property
@@ -91,51 +86,68 @@ class TextTask(Task):
     @cached_property
     def encoded(self) -> dict[str, Encoded]:
         """All rows of all splits as token ids."""
-        longest = getattr(self.model.config, "max_position_embeddings", 512) - self._prefix
-        return encode(self.data, self.model.tokenizer, longest)
+        return encode(self.data, self.model.tokenizer, self.model.longest, self.tuning.prefix_tokens)
+
+    @cached_property
+    def batches(self) -> Batches:
+        """What runs members through the model."""
+        return Batches(self.model, self.tuning, self.space, self.words)
 
     def evaluate(self, requests: Sequence[Request]) -> list[Evaluation]:
-        batches = [self.minibatch(request.repetition, request.generation) for request in requests]
+        rows = [self.minibatch(request.repetition, request.generation) for request in requests]
         plain = [i for i, request in enumerate(requests) if not isinstance(request.population, Gradients)]
-        groups = [plain] if self.tuning.packs else [[i] for i in plain]
         answers: dict[int, Evaluation] = {}
-        for group in groups:
+        for group in [plain] if self.tuning.packs else [[i] for i in plain]:
             members = [
-                Member(requests[i].population, k, batches[i])
+                Member(requests[i].population, k, rows[i])
                 for i in group
                 for k in range(len(requests[i].population))
             ]
-            losses = iter(self._run(members, self._losses_of_chunk))
+            logits = iter(self.batches.run(members))
             for i in group:
-                found = [next(losses) for _ in range(len(requests[i].population))]
-                answers[i] = Evaluation(
-                    torch.tensor(found, dtype=torch.float64), None, self._cost(batches[i], len(found))
-                )
+                mine = torch.stack([next(logits) for _ in range(len(requests[i].population))])
+                losses = self.objective(mine, rows[i].labels.expand(len(mine), -1))
+                answers[i] = Evaluation(losses, None, self._cost(rows[i], len(mine)))
         for i, request in enumerate(requests):
             if isinstance(request.population, Gradients):
-                answers[i] = self._gradients(request.population, batches[i])
+                answers[i] = self._gradients(request.population, rows[i])
         return [answers[i] for i in range(len(requests))]
 
     def score(
         self, candidates: Sequence[tuple[Population | None, int]], split: Split
     ) -> list[dict[str, float]]:
         rows = [self._rows(split, repetition) for _, repetition in candidates]
-        populations = [population for population, _ in candidates]
-        pieces = [(i, part) for i, whole in enumerate(rows) for part in _pieces(whole)]
-        together = self.tuning.packs
-        by_candidate: dict[int, list[Tensor]] = {i: [] for i in range(len(candidates))}
-        members = [(i, Member(p, 0, part)) for i, part in pieces if together and (p := populations[i])]
-        for (i, _), logits in zip(
-            members, self._run([m for _, m in members], self._logits_of_chunk), strict=True
-        ):
-            by_candidate[i].append(logits)
-        for i, part in pieces:
-            if not together or populations[i] is None:
-                by_candidate[i].append(self._alone(populations[i], part))
+        found: list[list[Tensor]] = [[] for _ in candidates]
+        packed: list[tuple[int, Member]] = []
+        for i, (candidate, _) in enumerate(candidates):
+            for piece in pieces(rows[i]):
+                if candidate is not None and self.tuning.packs:
+                    packed.append((i, Member(candidate, 0, piece)))
+                else:
+                    found[i].append(self.batches.run_alone(candidate, piece))
+        logits = self.batches.run([member for _, member in packed])
+        for (i, _), mine in zip(packed, logits, strict=True):
+            found[i].append(mine)
         return [
-            metrics(torch.cat(by_candidate[i])[: len(rows[i])], rows[i].labels)
-            for i in range(len(candidates))
+            metrics(torch.cat(mine)[: len(own)], own.labels) for mine, own in zip(found, rows, strict=True)
         ]
+
+    def score_cost(self, split: Split, repetition: int) -> Cost:
+        return self._cost(self._rows(split, repetition), 1)
+
+    def signature(self) -> Signature:
+        lasting = replace(self.protocol, timeout=1.0)  # how long a cell may take changes no result
+        parts = [SCHEMA, self.data.digest, self.model.digest, self.name, lasting, self.objective.name]
+        digest = hashlib.sha256(repr(parts).encode()).hexdigest()
+        fixed = Perturbations(
+            self.space.start(),
+            LowRank(self.space, seed=0, generation=0),
+            sigma=1.0,
+            members=torch.tensor([0, 0]),
+            signs=torch.tensor([0, 1], dtype=torch.int8),
+        )
+        losses = self.evaluate([Request(fixed, 0, 0)])[0].losses
+        return Signature(digest, tuple(losses.tolist()))
 
     def minibatch(self, repetition: int, generation: int) -> Encoded:
         """The rows of one generation, the same for every algorithm."""
@@ -143,26 +155,6 @@ class TextTask(Task):
         key = f"{self.protocol.seed + repetition} minibatch"
         numbers = minibatch(chosen.train, self.protocol.minibatch, key, generation)
         return self.encoded[chosen.train_from][torch.tensor(numbers)]
-
-    def score_cost(self, split: Split, repetition: int) -> Cost:
-        """What scoring one candidate on a split costs."""
-        return self._cost(self._rows(split, repetition), 1)
-
-    def signature(self) -> Signature:
-        parts = [SCHEMA, self.data.digest, self.model.digest, self.name, self.protocol, self.objective.name]
-        digest = hashlib.sha256(repr(parts).encode()).hexdigest()
-        generator = torch.Generator().manual_seed(0)
-        values = torch.stack(
-            [torch.zeros(self.space.size), torch.randn(self.space.size, generator=generator)]
-        )
-        points = Points(values.to(self.space.device))
-        losses = self.evaluate([Request(points, 0, 0)])[0].losses
-        return Signature(digest, tuple(losses.tolist()))
-
-    @property
-    def _prefix(self) -> int:
-        """Soft tokens before each sequence."""
-        return int(getattr(self.tuning, "tokens", 0))
 
     def _rows(self, split: Split, repetition: int) -> Encoded:
         chosen = self.splits(repetition)
@@ -174,113 +166,21 @@ class TextTask(Task):
         return self.encoded[source][torch.tensor(numbers)]
 
     def _cost(self, rows: Encoded, members: int) -> Cost:
-        lengths = rows.lengths + self._prefix
-        tokens = int(lengths.sum())
-        flops = tokens * self.model.flops_per_token(rows.ids.shape[1] + self._prefix)
+        prefix = self.tuning.prefix_tokens
+        tokens = int((rows.lengths + prefix).sum())
+        flops = tokens * self.model.flops_per_token(rows.ids.shape[1] + prefix)
         return Cost(members * len(rows), members * tokens, members * flops)
 
-    def _run(
-        self, members: Sequence[Member], run: Callable[[Sequence[Member]], list[Tensor]]
-    ) -> list[Tensor]:
-        """Members in chunks, under no gradient."""
-        if not members:
-            return []
-        rows, length = members[0].rows.ids.shape
-        fewest = max(2, -(-4 // rows))
-        size = chunk_members(
-            self.model.device,
-            rows * (length + self._prefix),
-            self._bytes_per_token,
-            0 if self.tuning.packs else self._largest_block_bytes,
-            fewest,
-        )
-
-        def padded(chunk: Sequence[Member]) -> list[Tensor]:
-            # A product of few rows, or a batched product of one, would round differently.
-            filled = [*chunk, *[chunk[-1]] * (fewest - len(chunk))]
-            return run(filled)[: len(chunk)]
-
-        with torch.no_grad():
-            return in_chunks(members, size, fewest, padded)
-
-    @property
-    def _bytes_per_token(self) -> int:
-        config = self.model.config
-        inner = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
-        return (8 * config.hidden_size + 3 * inner) * self.model.dtype.itemsize
-
-    @cached_property
-    def _largest_block_bytes(self) -> int:
-        return 3 * max(parameter.nbytes for parameter in self.model.parameters.values())
-
-    def _logits_of_chunk(self, chunk: Sequence[Member]) -> list[Tensor]:
-        view = self._view(chunk)
-        rows = _joined([member.rows for member in chunk])
-        logits = answer_logits(self.model, self.words, rows, view.weights, view.tensors, view.prefix)
-        return list(logits.cpu())
-
-    def _losses_of_chunk(self, chunk: Sequence[Member]) -> list[Tensor]:
-        logits = torch.stack(self._logits_of_chunk(chunk))
-        labels = torch.stack([member.rows.labels for member in chunk])
-        return list(self.objective(logits, labels))
-
-    def _view(self, chunk: Sequence[Member]) -> View:
-        populations = _runs(chunk)
-        if len(populations) == 1:
-            return self.tuning.view_of(self.model, populations[0], self.space)
-        parts = [parameters_of(population, self.space) for population in populations]
-        joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-        return self.tuning.view(self.model, joined)
-
-    def _alone(self, candidate: Population | None, rows: Encoded) -> Tensor:
-        """Logits ``[R, C]`` of one candidate seen as the model itself, or of the untouched model."""
-        with torch.no_grad():
-            if candidate is None:
-                view = View(Weights(1))
-            else:
-                center = center_of(candidate, self.space)
-                view = View(Replaced(1, center), frozenset(center))
-            return answer_logits(self.model, self.words, rows, view.weights, view.tensors)[0].cpu()
-
     def _gradients(self, points: Gradients, rows: Encoded) -> Evaluation:
-        if not self.objective.differentiable:
+        if not self.has_gradients:
             raise UserError(
                 f"{self.name}: objective {self.objective.name!r} has no gradient; "
                 "leave first-order references out, or choose cross-entropy or hinge"
             )
-        n = len(points)
         values = points.values.detach().clone().requires_grad_()
-        view = self.tuning.view(self.model, self.space.parameters(values))
-        logits = answer_logits(
-            self.model, self.words, _joined([rows] * n), view.weights, view.tensors, view.prefix
-        )
-        losses = self.objective(logits, rows.labels.to(logits.device).expand(n, -1))
-        losses.sum().backward()
-        assert values.grad is not None
-        return Evaluation(losses.detach().cpu(), values.grad, self._cost(rows, 3 * n))
-
-
-def _pieces(rows: Encoded) -> list[Encoded]:
-    """Rows in pieces of one size, the last filled up with its own first row."""
-    size = min(SCORED_ROWS, max(4, len(rows)))
-    index = torch.arange(-(-len(rows) // size) * size)
-    index[index >= len(rows)] = 0
-    return [rows[part] for part in index.split(size)]
-
-
-def _joined(parts: Sequence[Encoded]) -> Encoded:
-    return Encoded(
-        torch.cat([part.ids for part in parts]),
-        torch.cat([part.lengths for part in parts]),
-        torch.cat([part.labels for part in parts]),
-    )
-
-
-def _runs(chunk: Sequence[Member]) -> list[Population]:
-    """The chunk's members as parts of their populations, in order."""
-    runs: list[tuple[Population, list[int]]] = []
-    for member in chunk:
-        if not runs or runs[-1][0] is not member.population:
-            runs.append((member.population, []))
-        runs[-1][1].append(member.index)
-    return [population[torch.tensor(indices)] for population, indices in runs]
+        logits = self.batches.run_points(values, rows)
+        losses = self.objective(logits, rows.labels.expand(len(points), -1))
+        (gradients,) = torch.autograd.grad(losses.sum(), values)
+        forward = self._cost(rows, len(points))
+        cost = replace(forward, flops=Budget.GRADIENT_PRICE * forward.flops)
+        return Evaluation(losses.detach(), gradients, cost)

@@ -52,7 +52,7 @@ class Algorithm(ABC):
     largest_dimension: ClassVar[int | None] = None
     """The largest d that memory and time allow; None for no limit."""
     smallest_budget: ClassVar[int] = 1
-    """Fewest evaluations with which anything useful happens."""
+    """Fewest evaluations with which anything useful happens; 0 for one that asks nothing."""
     deterministic: ClassVar[bool] = True
     """The same seed and losses give the same run, so that a run can be resumed by replaying it."""
 

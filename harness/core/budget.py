@@ -20,6 +20,9 @@ class Budget:
     >>> budget.spend(4)
     >>> budget.remaining
     6
+    >>> import torch
+    >>> Budget.price(Gradients(torch.zeros(2, 5)))
+    6
     """
 
     GRADIENT_PRICE: ClassVar[int] = 3

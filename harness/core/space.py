@@ -128,7 +128,7 @@ class Space:
         """Coordinates ``[n, d]`` to parameters ``[n, *shape]`` of each block, in the start's dtype."""
         start = self.start()
         return {
-            name: start[name] + (self.block(name).scale * part).to(start[name].dtype)
+            name: (start[name] + self.block(name).scale * part).to(start[name].dtype)
             for name, part in self.split(values).items()
         }
 

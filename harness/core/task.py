@@ -144,6 +144,8 @@ class Task(ABC):
     metric_direction: Literal["max", "min"] = "max"
     has_gradients: bool = False
     """Whether Gradients may be asked for."""
+    shares_forward: bool = True
+    """Whether requests of several cells go through one forward; else each is best timed alone."""
 
     @property
     def dimension(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from harness.core import Perturbations, Points, Population, Projected, Space, UserError
+from harness.core import Points, Population, Projected, Space, UserError
 from tasks.language_model import LanguageModel
 from tasks.weights import Weights
 
@@ -33,6 +33,8 @@ class Tuning(ABC):
 
     packs: ClassVar[bool]
     """Candidates of several runs share the frozen model, so their rows go through one forward."""
+    prefix_tokens: int = 0
+    """Soft tokens that a candidate puts before each sequence."""
 
     def __init__(self, subspace: int | None = None, seed: int = 0) -> None:
         self.subspace = subspace
@@ -45,8 +47,15 @@ class Tuning(ABC):
         return TextTask(data, model, self, objective, protocol, name)
 
     def dimension(self, model: LanguageModel) -> int:
-        """d of the space, without reading weights."""
-        return self.subspace or self.native_dimension(model)
+        """d of the space, without reading weights.
+
+        Raises:
+            UserError: for a subspace larger than what it projects to.
+        """
+        native = self.native_dimension(model)
+        if self.subspace is not None and self.subspace > native:
+            raise UserError(f"subspace={self.subspace} is more than the {native:,} parameters it projects to")
+        return self.subspace or native
 
     def space(self, model: LanguageModel) -> Space:
         """The space that algorithms search."""
@@ -75,6 +84,10 @@ class Tuning(ABC):
         """Members given as a population; one that can be seen without writing it out overrides this."""
         return self.view(model, parameters_of(population, space))
 
+    def view_alone(self, model: LanguageModel, candidate: Population, space: Space) -> View:
+        """A population of one, to be scored on many rows."""
+        return self.view_of(model, candidate, space)
+
 
 def parameters_of(population: Population, space: Space) -> dict[str, Tensor]:
     """A population's parameters ``[n, *shape]`` of each block of the (native) space, written out."""
@@ -82,14 +95,3 @@ def parameters_of(population: Population, space: Space) -> dict[str, Tensor]:
         return space.parameters(population.values)
     own = {block.name: population.materialise(block.name) for block in population.space.blocks}
     return space.parameters(own["z"]) if isinstance(space, Projected) else own
-
-
-def center_of(population: Population, space: Space) -> dict[str, Tensor]:
-    """The parameters ``shape`` of a population of one; a center is passed on without a copy."""
-    if (
-        isinstance(population, Perturbations)
-        and not isinstance(space, Projected)
-        and not bool(population.signs.any())
-    ):
-        return dict(population.center)
-    return {name: value[0] for name, value in parameters_of(population, space).items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, TypeGuard
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from harness.core import Block, Perturbations, Population, Projected, Space
 from harness.core.space import Kind
 from tasks.language_model import LanguageModel
-from tasks.tuning.base import Tuning, View
-from tasks.weights import Perturbed, Stacked
+from tasks.tuning.base import Tuning, View, parameters_of
+from tasks.weights import Perturbed, Replaced, Stacked
 
 
 class FullTuning(Tuning):
@@ -58,3 +58,20 @@ class FullTuning(Tuning):
         if isinstance(population, Perturbations) and not isinstance(space, Projected):
             return View(Perturbed(population), frozenset(block.name for block in space.blocks))
         return super().view_of(model, population, space)
+
+    def view_alone(self, model: LanguageModel, candidate: Population, space: Space) -> View:
+        """One candidate is a model of its own: its weights replace the model's, a bare center uncopied."""
+        center: Mapping[str, Tensor]
+        if _bare_center(candidate, space):
+            center = candidate.center
+        else:
+            center = {name: value[0] for name, value in parameters_of(candidate, space).items()}
+        return View(Replaced(1, center), frozenset(center))
+
+
+def _bare_center(candidate: Population, space: Space) -> TypeGuard[Perturbations]:
+    return (
+        isinstance(candidate, Perturbations)
+        and not isinstance(space, Projected)
+        and not bool(candidate.signs.any())
+    )

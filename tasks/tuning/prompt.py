@@ -46,7 +46,7 @@ class PromptTuning(Tuning):
         seed: int = 0,
     ) -> None:
         super().__init__(subspace, seed)
-        self.tokens = tokens
+        self.tokens = self.prefix_tokens = tokens
 
     def native_dimension(self, model: LanguageModel) -> int:
         return self.tokens * model.width

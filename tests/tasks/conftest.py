@@ -23,6 +23,22 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "tie_word_embeddings": True,
         "attention_bias": True,
     },
+    "granite": {  # scales its logits after the output embedding
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "logits_scaling": 4.0,
+    },
+    "mixtral": {
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "num_local_experts": 2,
+    },
     "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4},
     "opt": {
         "hidden_size": 32,

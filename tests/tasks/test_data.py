@@ -13,7 +13,7 @@ import transformers
 from harness.core import Protocol, UserError
 from tasks.data_files import files
 from tasks.datasets import Row, TextData
-from tasks.encoding import encode, label_tokens
+from tasks.encoding import check_template, encode, label_tokens
 from tasks.reference import model_path
 from tasks.reference.registered import sentiment
 from tasks.splits import few_shot, minibatch
@@ -78,6 +78,28 @@ def test_bad_files_get_one_line_that_names_the_place(
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("lines", "answer"),
+    [
+        ('{"text": "a", "label": 0}\n{"text": "b"}\n', "line 2 and line 1 do not both have 'label'"),
+        ('["a", 0]\n', "line 1 is not an object"),
+        ('{"text": "a"', "malformed jsonl"),
+        ('{"text": "a", "label": null}\n', "row 1: label '' has no word"),
+    ],
+)
+def test_bad_lines_of_jsonl_are_named(tmp_path: Path, lines: str, answer: str) -> None:
+    path = write(tmp_path, "a.jsonl", lines)
+    with pytest.raises(UserError) as error:
+        files(train=path, test=path, words=WORDS)
+    assert answer in str(error.value)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+    for name, text in (("a.csv", "text,label\nfine,1\n"), ("a.jsonl", '{"text": "fine", "label": 1}\n')):
+        path = write(tmp_path, name, "\ufeff" + text)
+        assert files(train=path, test=path, words=WORDS).splits["train"][0].fields["text"] == "fine"
+
+
 def test_missing_files_folders_and_other_formats_are_named(tmp_path: Path) -> None:
     for path, answer in (
         (str(tmp_path / "no.csv"), "no such file"),
@@ -130,19 +152,20 @@ def test_sequences_are_padded_to_one_length_and_cut_inside_the_text_only(tokeniz
     text = "the film was dull and the plot was slow"
     rows = [Row({"text": text}, 0), Row({"text": "the film was dull"}, 1)]
     data = TextData("toy", {"train": rows, "test": rows}, "{text} . it was", ("bad", "good"), max_tokens=9)
-    encoded = encode(data, tokenizer, limit=64)["train"]
+    encoded = encode(data, tokenizer, longest=64)["train"]
     whole = tokenizer("the film was dull . it was")["input_ids"]
-    assert encoded.ids.shape[1] == max(9, len(whole))
+    assert encoded.lengths.tolist() == [9, len(whole)]
+    assert encoded.ids.shape[1] == 16
     assert encoded.ids[1, : encoded.lengths[1]].tolist() == whole
     assert tokenizer.decode(encoded.ids[0, : encoded.lengths[0]]).endswith(". it was")
 
 
-def test_a_template_longer_than_the_limit_is_refused(tokenizer: Any) -> None:
+def test_a_template_that_leaves_no_room_for_text_is_refused(tokenizer: Any) -> None:
     rows = [Row({"text": "the film was dull"}, 0)]
     template = "the film was dull and slow and {text} . it was"
-    data = TextData("toy", {"train": rows, "test": rows}, template, ("bad", "good"), max_tokens=5)
-    with pytest.raises(UserError, match="the template alone is longer than 5 tokens"):
-        encode(data, tokenizer, limit=64)
+    data = TextData("toy", {"train": rows, "test": rows}, template, ("bad", "good"), max_tokens=11)
+    with pytest.raises(UserError, match="the template alone takes the 11 tokens"):
+        check_template(data, tokenizer, limit=64)
 
 
 def test_label_words_are_single_distinct_known_tokens(tokenizer: Any) -> None:

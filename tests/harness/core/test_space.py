@@ -39,6 +39,7 @@ def test_standard_normal_coordinates_move_every_parameter_by_its_scale(
     moved = projected.parameters(z)["w"]
     assert moved.std() == pytest.approx(0.3, rel=0.1)
     torch.testing.assert_close(projected.parameters(2 * z)["w"], 2 * moved)
+    assert not torch.allclose(Projected(inner, 40, seed=2).parameters(z)["w"], moved)
 
 
 @pytest.mark.parametrize("dense", [True, False])
