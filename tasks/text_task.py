@@ -184,3 +184,23 @@ class TextTask(Task):
         forward = self._cost(rows, len(points))
         cost = replace(forward, flops=Budget.GRADIENT_PRICE * forward.flops)
         return Evaluation(losses.detach(), gradients, cost)
+
+
+class TextTuning(Tuning):
+    """A tuning that makes text tasks: what the registered ones are.
+
+    Args:
+        subspace: dimension of a random projection through which the space is searched, or None.
+        seed: of the starting point and of the projection.
+    """
+
+    def task(
+        self,
+        data: TextData,
+        model: LanguageModel,
+        objective: Objective,
+        protocol: Protocol,
+        name: str,
+    ) -> TextTask:
+        """The task of tuning this model on these data."""
+        return TextTask(data, model, self, objective, protocol, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -39,12 +39,6 @@ class Tuning(ABC):
     def __init__(self, subspace: int | None = None, seed: int = 0) -> None:
         self.subspace = subspace
         self.seed = seed
-
-    def task(self, data: Any, model: Any, objective: Any, protocol: Any, name: str) -> Any:
-        """The task of tuning this model on these data: see ``tasks.text_task.TextTask``."""
-        from tasks.text_task import TextTask
-
-        return TextTask(data, model, self, objective, protocol, name)
 
     def dimension(self, model: LanguageModel) -> int:
         """d of the space, without reading weights.

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from harness.core import Block, Perturbations, Population, Projected, Space
 from harness.core.space import Kind
 from tasks.language_model import LanguageModel
-from tasks.tuning.base import Tuning, View, parameters_of
+from tasks.text_task import TextTuning
+from tasks.tuning.base import View, parameters_of
 from tasks.weights import Perturbed, Replaced, Stacked
 
 
-class FullTuning(Tuning):
+class FullTuning(TextTuning):
     """Every weight of the model, tied ones once.
 
     The starting point is the model itself, not a copy. A tensor's scale is ``CHANGE`` times the root mean

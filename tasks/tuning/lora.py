@@ -13,13 +13,14 @@ from transformers.pytorch_utils import Conv1D
 
 from harness.core import Block, Space, UserError
 from tasks.language_model import LanguageModel
-from tasks.tuning.base import Tuning, View
+from tasks.text_task import TextTuning
+from tasks.tuning.base import View
 from tasks.weights import Adapters
 
 QUERY_AND_VALUE = (("q_proj", "v_proj"), ("c_attn",), ("query_key_value",), ("query", "value"), ("q", "v"))
 
 
-class LoRATuning(Tuning):
+class LoRATuning(TextTuning):
     """``W + (alpha / rank) B A`` with A normal of variance 1/in and B zero at the start.
 
     Scales: ``CHANGE`` times A's initial deviation ``1/sqrt(in)``, and ``CHANGE`` times the size of B that

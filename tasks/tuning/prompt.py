@@ -11,11 +11,12 @@ from torch import Tensor
 
 from harness.core import Block, Space
 from tasks.language_model import LanguageModel
-from tasks.tuning.base import Tuning, View
+from tasks.text_task import TextTuning
+from tasks.tuning.base import View
 from tasks.weights import Weights
 
 
-class PromptTuning(Tuning):
+class PromptTuning(TextTuning):
     """Soft prompts, native or through a random projection as in Black-Box Tuning.
 
     The prompt starts at the embeddings of random tokens; its scale is ``CHANGE`` times the standard
