@@ -30,6 +30,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_UsageError: Any = typer.BadParameter.__bases__[0]
+"""Words that typer cannot make sense of; the class has no public name of its own in all of its versions."""
+
 Source = Annotated[
     str | None,
     typer.Argument(metavar="[SWEEP]", help="A sweep file or a suite; or give --tasks, --algorithms."),
@@ -40,8 +43,8 @@ Algorithms = Annotated[str | None, typer.Option(help="Names with options in brac
 Repetitions = Annotated[int | None, typer.Option(help="Data splits, each with a seed of its own.")]
 Evaluations = Annotated[int | None, typer.Option("--budget", help="Candidate evaluations per cell.")]
 Objective = Annotated[str | None, typer.Option(help="What is minimised.")]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
-Dtype = Annotated[str | None, typer.Option(help="float32, float64, bfloat16, float16.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Dtype = Annotated[str | None, typer.Option(help="float32, float64 or bfloat16.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
@@ -114,7 +117,9 @@ def plan(
 @app.command()
 def sweep(
     source: Source = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the results [default: results/<name>].")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the results; by default results/<name>.")
+    ] = None,
     tasks: Tasks = None,
     algorithms: Algorithms = None,
     repetitions: Repetitions = None,
@@ -132,11 +137,10 @@ def sweep(
     """
     from harness.report.tables import write_leaderboard
     from harness.running.progress import watching
-    from harness.running.sweeping import default_folder
     from harness.running.sweeping import sweep as run_sweep
 
     words = _words(source, _flags(locals()))
-    folder = out or default_folder(words)
+    folder = out or words.output
     try:
         results = run_sweep(words, out=folder, retry=retry, progress=watching(quiet))
     except KeyboardInterrupt:
@@ -213,14 +217,23 @@ def leaderboard(
 def main() -> NoReturn:
     """The entry point: what is the user's to mend ends with one line and exit code 2."""
     try:
-        app()
-        sys.exit(0)
+        # Not standalone: typer would print its own usage errors, in a box. It then returns the code of an
+        # Exit; a verb returns None.
+        sys.exit(app(prog_name="gradfree", standalone_mode=False))
     except UserError as error:
-        typer.echo(f"gradfree: error: {' '.join(str(error).split())}", err=True)
-        sys.exit(2)
+        _refuse(str(error))
+    except _UsageError as error:
+        # Without words stands the one who asked for nothing at all, and was shown the help.
+        _refuse(error.format_message())
     except KeyboardInterrupt:
         typer.echo("gradfree: stopped", err=True)
         sys.exit(130)
+
+
+def _refuse(said: str) -> NoReturn:
+    if said.strip():
+        typer.echo(f"gradfree: error: {' '.join(said.split())}", err=True)
+    sys.exit(2)
 
 
 def _flags(given: dict[str, Any]) -> dict[str, Any]:

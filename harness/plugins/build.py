@@ -155,13 +155,6 @@ class Builder:
         return self._made[text]
 
 
-def build_task(
-    spec: str | TaskSpec | Spec, definitions: Definitions, protocol: Protocol, device: str, dtype: str
-) -> Task:
-    """One task on its own; use a ``Builder`` where many share data and models."""
-    return Builder(definitions, protocol, device, dtype).task(spec)
-
-
 def algorithm_class(name: str | Spec) -> tuple[type[Algorithm], dict[str, Any]]:
     """The class of an algorithm and its typed options.
 

@@ -82,20 +82,6 @@ class Registry:
         """Who provides it, as ``gradfree==0.1.0``; raises UserError as ``load`` does for bad names."""
         return UNPACKAGED if name in self._by_hand else _party(self._point(name))
 
-    def broken(self, importing: bool = False) -> dict[str, str]:
-        """Names that cannot be used, each with the reason.
-
-        Args:
-            importing: import every plugin to find out; otherwise only collisions are found.
-        """
-        reasons = {}
-        for name in self._found():
-            try:
-                self.load(name) if importing else self._point(name)
-            except UserError as error:
-                reasons[name] = str(error)
-        return reasons
-
     def register(self, name: str, thing: Any) -> Registration:
         """Add an object by hand, for good or as a context; a name that is taken raises UserError."""
         if name in self._by_hand or name in self._found():

@@ -7,7 +7,6 @@ and quotes protect ``/`` and ``,``. Inside quotes (' or ") the quote itself is w
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.core.errors import UserError
@@ -141,15 +140,6 @@ def split_list(text: str) -> list[str]:
     if "" in parts:
         raise UserError(f"{shown(text)}: part {parts.index('') + 1} of the list is empty; remove a comma")
     return parts
-
-
-def with_options(spec: Spec, options: Mapping[str, str]) -> Spec:
-    """The same name with options added or replaced.
-
-    >>> str(with_options(Spec.parse("lora[rank=2]"), {"rank": "4"}))
-    'lora[rank=4]'
-    """
-    return Spec(spec.name, tuple({**dict(spec.options), **options}.items()))
 
 
 def _scan(text: str) -> list[tuple[int, str, int]]:

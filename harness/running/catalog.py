@@ -128,5 +128,5 @@ def plan_overview(plan: Plan) -> list[dict[str, Any]]:
         )
         if cell.skip is None:
             row["cells"] += 1
-            row["evaluations"] += cell.budget
+            row["evaluations"] += cell.evaluations
     return list(rows.values())

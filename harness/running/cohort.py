@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -51,7 +52,8 @@ class Cohort:
     """Runs the cells of a task to their ends and stores them.
 
     A cell's losses do not depend on its neighbours: the runner hands all requests of a round to the task at
-    once and leaves the packing to it. Whatever an algorithm does wrong fails its own cell alone.
+    once (one by one where ``task.shares_forward`` is False) and leaves the packing to it. Whatever an
+    algorithm does wrong fails its own cell alone.
 
     Args:
         task: shared by all cells.
@@ -155,7 +157,8 @@ class Cohort:
         ending: list[tuple[Member, str, str | None]] = []
         for member in list(self.active):
             try:
-                population = member.run.ask()
+                with self._memory_of(member):
+                    population = member.run.ask()
             except Exception as error:
                 self._fail(member, error, "ask")
                 continue
@@ -165,7 +168,8 @@ class Cohort:
                 asked.append((member, population))
         for member, population, evaluation in self._evaluate(asked):
             try:
-                crossed = member.run.tell(population, evaluation)
+                with self._memory_of(member):
+                    crossed = member.run.tell(population, evaluation)
             except Exception as error:
                 self._fail(member, error, "tell")
                 continue
@@ -184,38 +188,66 @@ class Cohort:
     def _evaluate(
         self, asked: list[tuple[Member, Population]]
     ) -> list[tuple[Member, Population, Evaluation]]:
-        """One packed forward; seconds are split by tokens (by candidates where a task counts no tokens)."""
-        if not asked:
-            return []
-        requests = [Request(p, member.cell.repetition, member.run.minibatch) for member, p in asked]
-        start = self._clock()
-        answers = packed(self.task.evaluate, requests)
-        elapsed = self._clock() - start
-        peak = peak_memory(self.task)
+        """One packed forward, whose seconds are split by tokens (by candidates where none are counted)."""
         good = []
-        for (member, population), answer in zip(asked, answers, strict=True):
-            try:
-                if isinstance(answer, Exception):
-                    raise answer
-                member.run.check_evaluation(population, answer)
-            except Exception as error:
-                self._fail(member, error, "evaluate")
-                continue
-            good.append((member, population, answer))
-        weights = [float(answer.cost.tokens) for _, _, answer in good]
-        if not all(weights):
-            weights = [float(Budget.price(population)) for _, population, _ in good]
-        for (member, _, _), weight in zip(good, weights, strict=True):
-            member.run.seconds.evaluate += elapsed * weight / sum(weights)
-            member.shared |= len(asked) > 1
-            member.peak_memory = max(member.peak_memory, peak)
+        for pack in self._packs(asked):
+            members = [member for member, _ in pack]
+            requests = [Request(p, m.cell.repetition, m.run.minibatch) for m, p in pack]
+            answers, elapsed = self._answers(self.task.evaluate, requests, members)
+            answered = []
+            for (member, population), answer in zip(pack, answers, strict=True):
+                try:
+                    if isinstance(answer, Exception):
+                        raise answer
+                    member.run.check_evaluation(population, answer)
+                except Exception as error:
+                    self._fail(member, error, "evaluate")
+                    continue
+                answered.append((member, population, answer))
+            weights = [float(answer.cost.tokens) for _, _, answer in answered]
+            if not all(weights):
+                weights = [float(Budget.price(population)) for _, population, _ in answered]
+            for (member, _, _), weight in zip(answered, weights, strict=True):
+                member.run.seconds.evaluate += elapsed * weight / sum(weights)
+                member.shared |= len(pack) > 1
+            good += answered
         return good
+
+    def _packs(self, items: list[Item]) -> list[list[Item]]:
+        """What goes to the task at once: all, or one by one where cells share no forward.
+
+        Without a shared forward one clock over unlike paths (a gradient here, noise there) would say nothing.
+        """
+        if self.task.shares_forward:
+            return [items] if items else []
+        return [[item] for item in items]
+
+    def _answers(
+        self, call: Callable[[list[Item]], Sequence[Answer]], items: list[Item], members: list[Member]
+    ) -> tuple[list[Answer | Exception], float]:
+        """Answers to a pack, and the seconds they took; the memory they took is put down to its members."""
+        with self._memory_of(*members):
+            start = self._clock()
+            answers = packed(call, items)
+            return answers, self._clock() - start
+
+    @contextmanager
+    def _memory_of(self, *members: Member) -> Iterator[None]:
+        """Puts the high water of what happens inside down to these cells, and to no others."""
+        reset_peak_memory(self.task)
+        try:
+            yield
+        finally:
+            peak = peak_memory(self.task)
+            for member in members:
+                member.peak_memory = max(member.peak_memory, peak)
 
     def _score_dev(self, members: list[Member]) -> None:
         candidates: list[tuple[Member, Population | None]] = []
         for member in members:
             try:
-                candidates.append((member, member.run.best()))
+                with self._memory_of(member):
+                    candidates.append((member, member.run.best()))
             except Exception as error:
                 self._fail(member, error, "best")
         for (member, candidate), metrics in self._score(candidates, "dev"):
@@ -227,21 +259,18 @@ class Cohort:
     def _score(
         self, candidates: list[tuple[Member, Population | None]], split: Any
     ) -> list[tuple[tuple[Member, Population | None], dict[str, float]]]:
-        """Score all candidates at once; one that cannot be scored fails its cell."""
-        if not candidates:
-            return []
-        pairs = [(candidate, member.cell.repetition) for member, candidate in candidates]
-        start = self._clock()
-        answers = packed(lambda some: self.task.score(some, split), pairs)
-        elapsed = (self._clock() - start) / len(candidates)
+        """Score all candidates, packed as in ``_evaluate``; one that cannot be scored fails its cell."""
         good = []
-        for (member, candidate), answer in zip(candidates, answers, strict=True):
-            member.run.seconds.score += elapsed
-            member.peak_memory = max(member.peak_memory, peak_memory(self.task))
-            if isinstance(answer, Exception):
-                self._fail(member, answer, f"score on {split}")
-            else:
-                good.append(((member, candidate), answer))
+        for pack in self._packs(candidates):
+            members = [member for member, _ in pack]
+            pairs = [(candidate, member.cell.repetition) for member, candidate in pack]
+            answers, elapsed = self._answers(lambda some: self.task.score(some, split), pairs, members)
+            for (member, candidate), answer in zip(pack, answers, strict=True):
+                member.run.seconds.score += elapsed / len(pack)
+                if isinstance(answer, Exception):
+                    self._fail(member, answer, f"score on {split}")
+                else:
+                    good.append(((member, candidate), answer))
         return good
 
     def _end(self, ending: list[tuple[Member, str, str | None]]) -> None:
@@ -318,6 +347,12 @@ def store_failure(
     row = {**row, "status": "failed", "reason": failure.reason, "evaluations": 0, "generations": 0}
     row["task_signature"] = signature.digest or None
     folder.commit("failed", signature, row, {}, 0)
+
+
+def reset_peak_memory(task: Task) -> None:
+    """Lower the high water of the device's allocator to what is held now; on the CPU nothing lowers it."""
+    if task.space.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(task.space.device)
 
 
 def peak_memory(task: Task) -> int:

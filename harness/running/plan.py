@@ -30,7 +30,8 @@ class Cell:
         task: canonical name, the objective with it where it is not the usual one.
         algorithm: canonical name with options.
         repetition: counted from 0.
-        budget: candidate evaluations.
+        budget: candidate evaluations that may be spent.
+        evaluations: that are spent at most: the budget, or 0 for an algorithm that asks nothing.
         data_seed: of the data split; the same for every algorithm of a repetition.
         algorithm_seed: of the algorithm, in 1 .. 2**31 - 1.
         dimension: d of the task's space.
@@ -43,6 +44,7 @@ class Cell:
     algorithm: str
     repetition: int
     budget: int
+    evaluations: int
     data_seed: int
     algorithm_seed: int
     dimension: int
@@ -110,7 +112,7 @@ def make_plan(sweep: Sweep, builder: Builder | None = None) -> Plan:
     builder = builder or builder_of(sweep)
     cells = []
     for task in tasks:
-        with sweep.naming("tasks"):
+        with sweep.naming("tasks"), naming(str(task)):
             made = builder.task(task)
             dimension, has_gradients = made.dimension, made.has_gradients
             content = _content(sweep, builder, task)
@@ -128,6 +130,7 @@ def make_plan(sweep: Sweep, builder: Builder | None = None) -> Plan:
                         algorithm=algorithm,
                         repetition=repetition,
                         budget=sweep.budget,
+                        evaluations=sweep.budget if kind.smallest_budget else 0,
                         data_seed=sweep.protocol.seed + repetition,
                         algorithm_seed=algorithm_seed(algorithm, str(task), repetition),
                         dimension=dimension,
@@ -150,12 +153,7 @@ def device_of(sweep: Sweep) -> str:
     if sweep.device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, number = sweep.device.partition(":")
-    there = {
-        "cpu": True,
-        "mps": torch.backends.mps.is_available(),
-        "cuda": int(number or 0) < torch.cuda.device_count(),
-    }
-    if not there[kind]:
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise UserError(f"{sweep.where('device')}: this machine has no {sweep.device}; use cpu or auto")
     return sweep.device
 

@@ -44,12 +44,12 @@ class _Counting(Observer):
     def begin(self, cells: Sequence[Cell], done: Sequence[Cell]) -> None:
         """Sum up what there is to spend."""
         known = {cell.id for cell in done}
-        self.total = sum(cell.budget for cell in cells if cell.id not in known)
+        self.total = sum(cell.evaluations for cell in cells if cell.id not in known)
 
     def task_begins(self, task: str, cells: Sequence[Cell]) -> None:
         """Start a task's own count."""
         self.task, self.task_spent = task, 0
-        self.task_total = sum(cell.budget for cell in cells)
+        self.task_total = sum(cell.evaluations for cell in cells)
 
     def advanced(self, cell: Cell, evaluations: int) -> None:
         """Count what a cell has spent more than before."""
@@ -60,7 +60,7 @@ class _Counting(Observer):
 
     def ended(self, cell: Cell, status: str, reason: str | None) -> None:
         """A cell that stops early has nothing left to spend."""
-        self.advanced(cell, cell.budget)
+        self.advanced(cell, cell.evaluations)
 
 
 class Bars(_Counting):

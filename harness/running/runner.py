@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from harness.core.algorithm import Algorithm
 from harness.core.budget import Budget
 from harness.core.errors import UserError
 from harness.core.task import Protocol, Signature, Task
+from harness.plugins.build import naming
 from harness.running.cell import Failure
 from harness.running.cohort import Cohort, store_failure
 from harness.running.files import DamagedError
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from harness.running.plan import Cell
 
 FLUSH_SECONDS = 5.0
+
+Loaded: TypeAlias = tuple[Task, Signature] | Failure
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ def run_cells(
         flush_seconds: how often unfinished cells are stored; 0 for every round.
 
     Raises:
-        UserError: where stored results of a task were made with other data or another model.
+        UserError: before any cell runs, where a task says that it cannot be made as it is written, or where
+            its stored results were made with other data or another model.
     """
     watcher = observer or Observer()
     wanted = [cell for cell in cells if cell.skip is None]
@@ -75,12 +79,22 @@ def run_cells(
         return {**plan_row(cell), "environment": environment}
 
     try:
-        for task, group in _by_task(wanted).items():
+        ready: dict[str, tuple[list[Cell], Loaded]] = {}
+        for name, group in _by_task(wanted).items():
             todo = [cell for cell in group if cell.id not in done]
             if todo:
-                watcher.task_begins(task, todo)
                 finished = [done[cell.id] for cell in group if cell.id in done]
-                _run_task(task, todo, finished, store, workshop, protocol, make_row, watcher, flush_seconds)
+                ready[name] = todo, _loaded(name, todo[0], finished, store, workshop)
+        # Only now does the first cell run: what the user has to mend in a later task is already said.
+        for name, (todo, loaded) in ready.items():
+            watcher.task_begins(name, todo)
+            if isinstance(loaded, Failure):
+                for cell in todo:
+                    store_failure(cell, store.cell(cell.id), Signature("", ()), make_row(cell), loaded)
+                    watcher.ended(cell, "failed", loaded.reason)
+                continue
+            cohort = Cohort(*loaded, protocol, workshop.algorithm, make_row, watcher, flush_seconds)
+            cohort.run([(cell, store.cell(cell.id)) for cell in todo])
         store.write_tables(collect(store.path, cells))
     finally:
         watcher.end()
@@ -115,31 +129,20 @@ def _by_task(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
     return groups
 
 
-def _run_task(
-    name: str,
-    cells: Sequence[Cell],
-    finished: Sequence[CellState],
-    store: Store,
-    workshop: Workshop,
-    protocol: Protocol,
-    make_row: Callable[[Cell], dict[str, Any]],
-    observer: Observer,
-    flush_seconds: float,
-) -> None:
+def _loaded(name: str, cell: Cell, finished: Sequence[CellState], store: Store, workshop: Workshop) -> Loaded:
+    """The task and its signature, or why its cells fail; raises UserError as ``run_cells`` says."""
     try:
-        task = workshop.task(cells[0])
-        signature = task.signature()
+        with naming(name, UserError):
+            task = workshop.task(cell)
+            signature = task.signature()
+    except UserError:
+        raise
     except Exception as error:
         # A night of other tasks is not given up for one that cannot be loaded.
-        failure = Failure.of(error, "loading the task")
-        for cell in cells:
-            store_failure(cell, store.cell(cell.id), Signature("", ()), make_row(cell), failure)
-            observer.ended(cell, "failed", failure.reason)
-        return
+        return Failure.of(error, "loading the task")
     if any(state.status != "failed" and not state.signature.agrees(signature) for state in finished):
         raise UserError(
             f"{store.path}: {name}: stored results were made with other data or another model "
             f"than now; name another --out"
         )
-    cohort = Cohort(task, signature, protocol, workshop.algorithm, make_row, observer, flush_seconds)
-    cohort.run([(cell, store.cell(cell.id)) for cell in cells])
+    return task, signature

@@ -89,7 +89,7 @@ RUNS = (
         "peak_memory",
         "int64",
         "bytes",
-        "High water of the device's memory (on the CPU, of the process so far).",
+        "High water of the device's memory while the cell acted (on the CPU, of the process so far).",
         measured=True,
     ),
     Column("environment", "string", "", "Key of environment.json: machine and libraries.", measured=True),

@@ -122,8 +122,8 @@ class Sweep(BaseModel):
     datasets: dict[str, DatasetKeys] = {}
     models: dict[str, ModelKeys] = {}
     out: str | None = None
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
-    dtype: Literal["float32", "float64", "bfloat16", "float16"] = "float32"
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    dtype: Literal["float32", "float64", "bfloat16"] = "float32"
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
     _file: str | None = PrivateAttr(None)
@@ -135,10 +135,17 @@ class Sweep(BaseModel):
         return self._folder
 
     @property
-    def output(self) -> Path | None:
-        """``out`` made absolute: a file's starts from the file's folder, a flag's from the current one."""
+    def output(self) -> Path:
+        """Where results go that are not told where: ``out``, or ``results/`` and the name of the sweep file.
+
+        A file's ``out`` starts from the file's folder, a flag's from the current one; ``results`` always
+        lies in the current one.
+
+        >>> Sweep.load("quick").output.as_posix()
+        'results/quick'
+        """
         if self.out is None:
-            return None
+            return Path("results") / (Path(self._file).stem if self._file else "sweep")
         return (Path.cwd() if "out" in self._flags else self._folder) / Path(self.out).expanduser()
 
     @classmethod
@@ -210,9 +217,11 @@ class Sweep(BaseModel):
         return Protocol(**self.protocol.model_dump())
 
     def to_yaml(self) -> str:
-        """A sweep file that runs from anywhere: the paths of data sets and models are absolute."""
+        """A sweep file that runs from anywhere: ``out`` and paths of data sets and models are absolute."""
         data = self.to_dict()
         del data["origin"]
+        if self.out is not None:
+            data["out"] = str(self.output)
         for keys in data.get("datasets", {}).values():
             keys.update({key: str(self._folder / keys[key]) for key in FILE_KEYS if key in keys})
         for keys in data.get("models", {}).values():
@@ -271,7 +280,7 @@ def _said(error: Any) -> str:
     if error["type"] == "missing":
         return f"is missing; add the key {error['loc'][-1]!r}"
     if error["type"] == "string_pattern_mismatch":
-        return f"must be auto, cpu, mps, cuda or cuda:N, got {error['input']!r}"
+        return f"must be auto, cpu, cuda or cuda:N, got {error['input']!r}"
     return complaint(error)
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from harness.core.algorithm import Algorithm
 from harness.core.budget import Budget
 from harness.core.task import Task
 from harness.plugins.build import build_algorithm
 from harness.running.environment import environment, environment_key
 from harness.running.observer import Observer
-from harness.running.plan import Cell, Plan, builder_of, make_plan
+from harness.running.plan import Cell, builder_of, make_plan
 from harness.running.results import Results, load_results
 from harness.running.runner import FLUSH_SECONDS, Workshop, run_cells
 from harness.running.store import Store
@@ -62,8 +60,8 @@ def sweep(
         return build_algorithm(cell.algorithm, task.space, budget, cell.algorithm_seed)
 
     machine = environment(builder.device, builder.dtype)
-    with Store(Path(out) if out is not None else default_folder(words)) as store:
-        store.begin(plan.to_json(), sweep_yaml(plan))
+    with Store(Path(out) if out is not None else words.output) as store:
+        store.begin(plan.to_json(), words.to_yaml())
         if strangers := store.strangers(cell.id for cell in plan.cells):
             (progress or Observer()).note(
                 f"{store.path}: {len(strangers)} stored cells belong to another plan; "
@@ -81,17 +79,3 @@ def sweep(
             flush_seconds=flush_seconds,
         )
     return load_results(store.path)
-
-
-def sweep_yaml(plan: Plan) -> str:
-    """The sweep as a file that runs it again, with everything that flags had changed."""
-    keys = {key: value for key, value in plan.sweep.to_dict().items() if key != "origin"}
-    return yaml.safe_dump(keys, sort_keys=False, allow_unicode=True)
-
-
-def default_folder(words: Sweep) -> Path:
-    """Where results go that were not told where: the sweep's ``out``, or ``results/`` and its name."""
-    if words.out is not None:
-        return words.folder / Path(words.out).expanduser()
-    file = words.to_dict()["origin"]["file"]
-    return Path("results") / (Path(file).stem if file else "sweep")

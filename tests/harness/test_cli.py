@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from harness import cli
-from harness.core import Algorithm, Block, Cost, Evaluation, Points, Signature, Space, Task
+from harness.core import Algorithm, Block, Cost, Evaluation, Points, Signature, Space, Task, UserError
 from harness.plugins.registry import ALGORITHMS, TASKS
 
 
@@ -33,6 +33,13 @@ class Bowl(Task):
 
     def signature(self):
         return Signature("bowl", ())
+
+
+class Mistaken(Bowl):
+    """Its data turn out to be too few when they are read."""
+
+    def signature(self):
+        raise UserError("per_class: too few rows; lower protocol.per_class")
 
 
 class Guess(Algorithm):
@@ -80,6 +87,7 @@ class Tiny(Guess):
 def plugins():
     with (
         TASKS.register("bowl", Bowl),
+        TASKS.register("mistaken", Mistaken),
         ALGORITHMS.register("guess", Guess),
         ALGORITHMS.register("boom", Boom),
         ALGORITHMS.register("interrupted", Interrupted),
@@ -136,7 +144,7 @@ def test_a_sweep_from_flags_ends_with_tables_and_a_leaderboard(gradfree, tmp_pat
     code, out, err = gradfree("sweep", *SMALL, "--out", "mine")
     assert code == 0
     assert "guess[sigma=0.1]" in "".join(out.split())
-    assert "6 cells, 0 of them done" in err
+    assert "6 cells, 0 of them done, 80 evaluations to go" in err
     for name in ("sweep.yaml", "plan.json", "environment.json", "runs.parquet", "leaderboard.csv"):
         assert (tmp_path / "mine" / name).exists()
 
@@ -194,7 +202,7 @@ def test_a_plan_counts_cells_and_says_what_is_skipped(gradfree):
     assert rows["tiny"]["cells"] == 0
     assert "more than its limit of 1" in rows["tiny"]["skipped"]
     code, out, _ = gradfree("plan", "--tasks", "bowl", "--algorithms", "guess,tiny", "--budget", "10")
-    assert "6 cells, at most 60 evaluations" in out
+    assert "6 cells, at most 30 evaluations" in out
 
 
 def test_status_and_leaderboard_read_a_folder(gradfree):
@@ -245,6 +253,16 @@ def test_a_broken_plugin_is_listed_as_broken_and_stops_nothing(gradfree, monkeyp
         (("sweep", "--tasks", "bowl", "--algorithms", "guess", "--budget", "-3"), "--budget"),
         (("plan", "--tasks", "bowl[dimension=x]", "--algorithms", "guess"), "dimension"),
         (("sweep", "--tasks", "bowl", "--algorithms", "guess", "--out", "taken"), "is a file"),
+        (
+            ("sweep", "-q", "--tasks", "bowl,mistaken", "--algorithms", "guess"),
+            "mistaken: per_class: too few",
+        ),
+        (("swep",), "Did you mean 'sweep'?"),
+        (("sweep", "--budgt", "3"), "--budget"),
+        (("sweep", "--budget", "abc"), "--budget"),
+        (("sweep", "--device", "mps", *SMALL), "must be auto, cpu, cuda or cuda:N"),
+        (("status",), "OUT"),
+        (("status", "a", "b"), "b"),
         (("status", "nowhere"), "no such folder"),
         (("leaderboard", "."), "no result of gradfree"),
     ],
@@ -258,13 +276,24 @@ def test_bad_input_is_one_line_and_exit_code_2(gradfree, tmp_path, words, said):
     assert said in err
 
 
-@pytest.mark.parametrize(
-    "words", [("swep",), ("sweep", "--budgt", "3"), ("status",), ("plan", "--budget", "x")]
-)
-def test_misused_verbs_end_with_exit_code_2_and_no_traceback(gradfree, words):
-    code, _, err = gradfree(*words)
+def test_help_is_asked_for_and_is_no_error(gradfree):
+    for words in (("--help",), ("sweep", "-h")):
+        code, out, err = gradfree(*words)
+        assert (code, err) == (0, "")
+        assert "Usage: gradfree" in out
+
+
+def test_no_words_at_all_are_answered_with_help(gradfree):
+    code, out, err = gradfree()
     assert code == 2
-    assert "Traceback" not in err
+    assert "Usage: gradfree" in out + err
+    assert "error" not in out + err
+
+
+def test_the_words_for_devices_and_dtypes_are_those_that_are_accepted(gradfree):
+    out = gradfree("plan", "--help")[1]
+    assert "auto, cpu, cuda or cuda:N." in out
+    assert "float32, float64 or bfloat16." in out
 
 
 def test_a_csv_that_cannot_be_written_is_the_users_to_mend(gradfree):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.core import Algorithm, Budget, Protocol, UserError
-from harness.plugins.build import Builder, build_algorithm, build_task
+from harness.plugins.build import Builder, build_algorithm
 from harness.plugins.definitions import Definitions, fingerprint
 from harness.plugins.registry import ALGORITHMS, DATASETS, MODELS, OBJECTIVES, Registry
 
@@ -51,7 +51,7 @@ def user_made(tmp_path, monkeypatch):
 def test_a_text_task_is_made_of_its_parts(toys):
     protocol = Protocol(per_class=3)
     name = "toy-data[rows=7]/toy-model[width=3]/toy-tuning[rank=2,objective=accuracy]"
-    task = build_task(name, Definitions(), protocol, "cpu", "float64")
+    task = Builder(Definitions(), protocol, "cpu", "float64").task(name)
     assert task.parts == {
         "data": ("data", 7),
         "model": ("model", 3),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +136,7 @@ class Untouched(Walk):
     """Asks nothing: the model as it is."""
 
     reference = True
+    smallest_budget = 0
 
     def ask(self, remaining):
         return None
@@ -271,6 +272,7 @@ def cell(algorithm: str, repetition: int = 0, budget: int = 40, task: str = "qua
         "algorithm": algorithm,
         "repetition": repetition,
         "budget": budget,
+        "evaluations": budget if kind.smallest_budget else 0,
         "data_seed": repetition,
         "algorithm_seed": 7 + repetition,
         "dimension": 3,
@@ -287,9 +289,10 @@ def run(
     protocol: Protocol | None = None,
     make: Callable[[Cell, Task, Any], Algorithm] | None = None,
     observer: Observer | None = None,
+    tasks: Mapping[str, Task] | None = None,
     **options: Any,
 ) -> Results:
-    """Run toy cells into a folder and read the tables."""
+    """Run toy cells into a folder and read the tables; ``tasks`` by name, where there is more than one."""
     shared = task or Quadratic()
 
     def algorithm(planned: Cell, of: Task, budget: Any) -> Algorithm:
@@ -300,7 +303,7 @@ def run(
         run_cells(
             cells,
             store,
-            Workshop(lambda planned: shared, make or algorithm),
+            Workshop(lambda planned: tasks[planned.task] if tasks is not None else shared, make or algorithm),
             protocol or Protocol(dev_points=5),
             observer=observer,
             **options,

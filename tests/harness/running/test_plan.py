@@ -234,6 +234,18 @@ def test_what_is_wrong_with_a_sweep_is_said_before_anything_is_run(keys, said):
     assert str(caught.value).startswith(said)
 
 
+def test_a_space_that_cannot_be_had_is_said_by_the_plan():
+    class Cramped(Function):
+        @property
+        def dimension(self):
+            raise UserError("subspace: 9 coordinates are more than the 2 of the model; lower it")
+
+    with TASKS.register("cramped", Cramped), pytest.raises(UserError) as caught:
+        make_plan(sweep(tasks="cramped"))
+    said = "--tasks: cramped: subspace: 9 coordinates are more than the 2 of the model; lower it"
+    assert str(caught.value) == said
+
+
 def test_a_definition_does_not_hide_what_is_registered():
     files = {"train": "a.csv", "test": "b.csv"}
     with pytest.raises(UserError, match=r"--datasets\.planned-data: the name is registered by unpackaged"):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from harness.core import Protocol
+from harness.core import Cost, Gradients, Protocol, UserError
 from harness.running import cohort
 from harness.running.schema import measured
 
@@ -128,6 +128,39 @@ def test_a_task_that_cannot_be_loaded_fails_its_cells(tmp_path, toys):
     assert results.runs["reason"][0].startswith("OSError in loading the task: the model is gone")
 
 
+def test_what_a_user_has_to_mend_in_a_task_ends_the_sweep_before_any_cell_runs(tmp_path, toys):
+    class Mistaken(toys.Quadratic):
+        def signature(self):
+            raise UserError("per_class: 16 are more rows than it has; lower protocol.per_class")
+
+    good, mistaken = toys.Quadratic(), Mistaken()
+    cells = [toys.cell("walk"), toys.cell("walk", task="mistaken")]
+    make_task = {"quadratic": good, "mistaken": mistaken}
+    with pytest.raises(UserError, match=r"^mistaken: per_class: 16 are more rows than it has"):
+        toys.run(tmp_path, cells, tasks=make_task)
+    assert good.calls == []
+    assert not list((tmp_path / "cells").iterdir())
+
+
+def test_a_task_that_cannot_be_made_as_it_is_written_ends_the_sweep(tmp_path, toys):
+    class Raising(dict):
+        def __getitem__(self, name):
+            raise UserError(f"{name}: subspace: 9 coordinates are more than 3")
+
+    with pytest.raises(UserError, match=r"^quadratic: subspace: 9 coordinates are more than 3$"):
+        toys.run(tmp_path, [toys.cell("walk")], tasks=Raising())
+
+
+def test_a_task_that_cannot_be_loaded_stops_no_other(tmp_path, toys):
+    class Broken(toys.Quadratic):
+        def signature(self):
+            raise OSError("the model is gone")
+
+    cells = [toys.cell("walk", task="broken"), toys.cell("walk")]
+    results = toys.run(tmp_path, cells, tasks={"broken": Broken(), "quadratic": toys.Quadratic()})
+    assert results.runs["status"].tolist() == ["failed", "finished"]
+
+
 def test_nan_losses_are_told_and_stored_as_nan(tmp_path, toys):
     results = toys.run(tmp_path, [toys.cell("walk")], toys.NanQuadratic())
     assert results.losses["loss"].isna().sum() == 10
@@ -236,6 +269,107 @@ def test_costs_are_counted_per_cell_and_shared_seconds_are_marked(tmp_path, toys
     # five dev points of 30 tokens, train of 20 and test of 50
     assert (walk["scored_candidates"], walk["score_sequences"], walk["score_tokens"]) == (7, 14, 220)
     assert walk["peak_memory"] > 2**20
+
+
+class Clock:
+    """Stands for the time module: it moves when it is told to, and not by itself."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def perf_counter(self):
+        return self.now
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(cohort, "time", clock)
+    return clock
+
+
+def ticking(toys, clock):
+    """A task whose repetition r has 1 + 3 r tokens a candidate; a second for each token, three a score."""
+
+    class Ticking(toys.Quadratic):
+        def evaluate(self, requests):
+            answers = []
+            for request, answer in zip(requests, super().evaluate(requests), strict=True):
+                tokens = (1 + 3 * request.repetition) * len(answer.losses)
+                clock.now += tokens
+                answers.append(replace(answer, cost=replace(answer.cost, tokens=tokens)))
+            return answers
+
+        def score(self, candidates, split):
+            clock.now += 3.0 * sum(1 + repetition for _, repetition in candidates)
+            return super().score(candidates, split)
+
+    return Ticking()
+
+
+def test_shared_seconds_are_split_by_tokens_and_those_of_scores_by_candidates(tmp_path, toys, clock):
+    task = ticking(toys, clock)
+    runs = toys.run(tmp_path, [toys.cell("walk", 0), toys.cell("walk", 1)], task).runs
+    assert task.calls == [2] * 10
+    # 40 candidates each, of 1 and of 4 tokens
+    assert runs["seconds_evaluate"].tolist() == pytest.approx([40.0, 160.0])
+    # five dev points, train and test, at 3 and 6 seconds
+    assert runs["seconds_score"].tolist() == pytest.approx([7 * 4.5] * 2)
+    assert runs["seconds_shared"].tolist() == [True, True]
+
+
+def test_seconds_are_split_by_candidates_where_a_task_counts_no_tokens(tmp_path, toys, clock):
+    class Uncounted(toys.Quadratic):
+        def evaluate(self, requests):
+            clock.now += 6.0
+            return [replace(answer, cost=Cost()) for answer in super().evaluate(requests)]
+
+    # ten rounds of 4 and 3 x 1 candidates: a gradient is priced as three evaluations
+    cells = [toys.cell("walk", budget=40), toys.cell("descent", budget=30)]
+    runs = toys.run(tmp_path, cells, Uncounted()).runs
+    assert runs["seconds_evaluate"].tolist() == pytest.approx([60 * 4 / 7, 60 * 3 / 7])
+
+
+def test_cells_that_share_no_forward_are_each_timed_alone(tmp_path, toys, clock):
+    task = ticking(toys, clock)
+    task.shares_forward = False
+    cells = [toys.cell("walk", 0), toys.cell("walk", 1)]
+    alone = toys.run(tmp_path / "a", cells, task)
+    assert task.calls == [1] * 20
+    assert alone.runs["seconds_evaluate"].tolist() == [40.0, 160.0]
+    assert alone.runs["seconds_score"].tolist() == [7 * 3.0, 7 * 6.0]
+    assert alone.runs["seconds_shared"].tolist() == [False, False]
+    together = toys.run(tmp_path / "b", cells, ticking(toys, clock))
+    ids = [each.id for each in cells]
+    for table in ("runs", "curve", "metrics", "losses"):
+        pd.testing.assert_frame_equal(unmeasured(alone, table, ids), unmeasured(together, table, ids))
+
+
+def test_a_cell_that_shares_no_forward_fails_alone(tmp_path, toys):
+    task = toys.PoisonedQuadratic()
+    task.shares_forward = False
+    results = toys.run(tmp_path, [toys.cell("poison"), toys.cell("walk")], task)
+    assert results.runs["status"].tolist() == ["failed", "finished"]
+
+
+def test_memory_is_put_down_to_the_cell_that_took_it(tmp_path, toys, monkeypatch):
+    held = {"peak": 0}
+    monkeypatch.setattr(cohort, "reset_peak_memory", lambda task: held.update(peak=100))
+    monkeypatch.setattr(cohort, "peak_memory", lambda task: held["peak"])
+
+    class Allocating(toys.Quadratic):
+        shares_forward = False
+
+        def evaluate(self, requests):
+            wants = [900 if isinstance(request.population, Gradients) else 300 for request in requests]
+            held["peak"] = max(held["peak"], *wants)
+            return super().evaluate(requests)
+
+    cells = [toys.cell("descent"), toys.cell("walk"), toys.cell("untouched")]
+    assert toys.run(tmp_path, cells, Allocating()).runs["peak_memory"].tolist() == [900, 300, 100]
 
 
 def test_global_random_state_is_left_alone(tmp_path, toys):

@@ -1,6 +1,7 @@
 """Sweep files: read, defaulted, overridden, and refused with file, key and remedy in one line."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -81,10 +82,11 @@ def test_definitions_hold_what_was_given_and_the_folder(written, tmp_path):
         ),
         (LEAST + "protocol: {timeout: 0}", "sweep.yaml: protocol.timeout: must be greater than 0, got '0'"),
         (LEAST + "protocol: 3", "sweep.yaml: protocol: must be a mapping of keys to values, got '3'"),
-        (LEAST + "device: gpu", "sweep.yaml: device: must be auto, cpu, mps, cuda or cuda:N, got 'gpu'"),
+        (LEAST + "device: gpu", "sweep.yaml: device: must be auto, cpu, cuda or cuda:N, got 'gpu'"),
+        (LEAST + "device: mps", "sweep.yaml: device: must be auto, cpu, cuda or cuda:N, got 'mps'"),
         (
-            LEAST + "dtype: f32",
-            "sweep.yaml: dtype: must be 'float32', 'float64', 'bfloat16' or 'float16', got 'f32'",
+            LEAST + "dtype: float16",
+            "sweep.yaml: dtype: must be 'float32', 'float64' or 'bfloat16', got 'float16'",
         ),
         ("algorithms: [random]", "sweep.yaml: tasks: is missing; add the key 'tasks'"),
         ("tasks: []\nalgorithms: [random]", "sweep.yaml: tasks: must name at least one, got []"),
@@ -187,7 +189,12 @@ def test_the_output_of_a_file_lies_beside_it_and_that_of_a_flag_in_the_current_f
     assert sweep.output == tmp_path / "results"
     assert sweep.override(out="here").output == tmp_path / "below" / "here"
     assert sweep.override(budget=3).output == tmp_path / "results"
-    assert Sweep.load("quick").output is None
+
+
+def test_an_output_that_nobody_names_is_called_after_the_sweep(written):
+    assert Sweep.load(written(LEAST)).output == Path("results/sweep")
+    assert Sweep.load("quick").output == Path("results/quick")
+    assert Sweep.from_flags(tasks="sphere", algorithms="random").output == Path("results/sweep")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -218,6 +225,7 @@ def test_its_yaml_can_be_read_from_another_folder(written, tmp_path):
             LEAST
             + "datasets: {n: {train: a.csv, test: b.csv, words: {0: no}}}\n"
             + "models: {m: {path: models}, h: {path: facebook/opt-125m}}\n"
+            + "out: mine\n"
         )
     )
     (tmp_path / "out").mkdir()
@@ -228,3 +236,4 @@ def test_its_yaml_can_be_read_from_another_folder(written, tmp_path):
     assert again.models["m"].path == str(tmp_path / "models")
     assert again.models["h"].path == "facebook/opt-125m"
     assert again.tasks == sweep.tasks
+    assert again.output == sweep.output == tmp_path / "mine"
