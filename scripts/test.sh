@@ -6,4 +6,4 @@ ruff check .
 ruff format --check .
 mypy
 lint-imports
-pytest --numprocesses "$(nproc)" --doctest-modules harness tasks algorithms tests "$@"
+pytest --numprocesses auto --doctest-modules harness tasks algorithms tests "$@"

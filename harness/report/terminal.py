@@ -55,7 +55,7 @@ def _task_table(task: str, metric: str, lines: pd.DataFrame, costs: bool) -> Tab
         pad_edge=False,
     )
     table.add_column("rank", justify="right", no_wrap=True)
-    table.add_column("algorithm", overflow="fold", min_width=16)
+    table.add_column("algorithm", overflow="fold", min_width=20)
     for name in ("test", "95% interval", "n", "dev", "evals", *(COSTS if costs else ())):
         table.add_column(name, justify="right", no_wrap=True)
     for line in lines.to_dict("records"):
@@ -105,7 +105,7 @@ def _show_overall(summary: Overall, console: Console) -> None:
         console.print(f"  {escape(summary.note)}", style="dim", highlight=False)
 
 
-def _number(value: float, digits: int = 4) -> str:
+def _number(value: float, digits: int = 3) -> str:
     """Significant digits, the power of ten without padding; a dash for what is missing."""
     return "–" if math.isnan(value) else f"{value:.{digits}g}".replace("e+0", "e").replace("e-0", "e-")
 
