@@ -10,98 +10,29 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from harness import core
+
 if TYPE_CHECKING:
-    from harness.core import (
-        Algorithm,
-        Block,
-        Budget,
-        Cost,
-        Evaluation,
-        Gaussian,
-        Gradients,
-        LowRank,
-        Noise,
-        Perturbations,
-        Points,
-        Population,
-        Projected,
-        Protocol,
-        Rademacher,
-        Request,
-        Signature,
-        Space,
-        Split,
-        Task,
-        UserError,
-    )
+    from harness.core import *  # noqa: F403
     from harness.report.tables import leaderboard
     from harness.running.plan import Plan, make_plan
     from harness.running.results import Results, load_results
     from harness.running.sweep_file import Sweep
     from harness.running.sweeping import sweep
 
-_HOME = {
-    "harness.core": (
-        "Algorithm",
-        "Block",
-        "Budget",
-        "Cost",
-        "Evaluation",
-        "Gaussian",
-        "Gradients",
-        "LowRank",
-        "Noise",
-        "Perturbations",
-        "Points",
-        "Population",
-        "Projected",
-        "Protocol",
-        "Rademacher",
-        "Request",
-        "Signature",
-        "Space",
-        "Split",
-        "Task",
-        "UserError",
-    ),
-    "harness.report.tables": ("leaderboard",),
-    "harness.running.plan": ("Plan", "make_plan"),
-    "harness.running.results": ("Results", "load_results"),
-    "harness.running.sweep_file": ("Sweep",),
-    "harness.running.sweeping": ("sweep",),
+_MODULE = {
+    **dict.fromkeys(core.__all__, "harness.core"),
+    "Plan": "harness.running.plan",
+    "Results": "harness.running.results",
+    "Sweep": "harness.running.sweep_file",
+    "leaderboard": "harness.report.tables",
+    "load_results": "harness.running.results",
+    "make_plan": "harness.running.plan",
+    "sweep": "harness.running.sweeping",
 }
-_MODULE = {name: module for module, names in _HOME.items() for name in names}
 
-__all__ = [
-    "Algorithm",
-    "Block",
-    "Budget",
-    "Cost",
-    "Evaluation",
-    "Gaussian",
-    "Gradients",
-    "LowRank",
-    "Noise",
-    "Perturbations",
-    "Plan",
-    "Points",
-    "Population",
-    "Projected",
-    "Protocol",
-    "Rademacher",
-    "Request",
-    "Results",
-    "Signature",
-    "Space",
-    "Split",
-    "Sweep",
-    "Task",
-    "UserError",
-    "leaderboard",
-    "load_results",
-    "make_plan",
-    "sweep",
-]
+__all__ = ["Plan", "Results", "Sweep", "leaderboard", "load_results", "make_plan", "sweep"]
+__all__ += core.__all__
 
 
 def __getattr__(name: str) -> Any:
@@ -111,4 +42,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_MODULE})
