@@ -184,19 +184,19 @@ def test_out_of_memory_halves_the_chunk_and_loses_nothing(
     load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = make_task(load("llama"), LoRATuning())
-    points = population(task, "points", 5)
+    points = population(task, "points", 9)
     expected = task.evaluate([Request(points, 0, 0)])[0].losses
     real, sizes = batching.answer_logits, []
 
     def small_memory(model, words, rows, weights, *rest):  # type: ignore[no-untyped-def]
         sizes.append(weights.members)
-        if weights.members > 2:
+        if weights.members > 4:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
         return real(model, words, rows, weights, *rest)
 
     monkeypatch.setattr(batching, "answer_logits", small_memory)
     assert torch.equal(task.evaluate([Request(points, 0, 0)])[0].losses, expected)
-    assert sizes == [5, 2, 2, 2]
+    assert sizes == [9, 4, 4, 2], "halved once, kept, and a single member filled up to two"
 
 
 @pytest.mark.parametrize("tuning", ["prompt", "projected prompt", "lora", "full", "projected full"])
