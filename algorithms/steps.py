@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-StepRule = Literal["sgd", "momentum", "adam", "sign"]
+StepRule = Literal["sgd", "momentum", "adam", "sign", "normalised", "clipup"]
 
 
 class Step(ABC):
     """One step rule with its own buffers, a full-size tensor of each kind per block where it needs any.
 
-    Call ``begin`` once a step, then ``change`` for every block, by rows if the block is large.
+    Call ``begin`` once a step; then, for a rule that ``measures``, ``measure`` for every block; then
+    ``change`` for every block. Large blocks go by rows.
     """
+
+    measures: ClassVar[bool] = False
+    """Whether the step depends on the length of the whole gradient, so that it has to be seen twice."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -27,6 +32,20 @@ class Step(ABC):
         """Start the next step, with its learning rate."""
         self.count += 1
         self.lr = lr
+
+    def measure(self, block: str, shape: Sequence[int], gradient: Tensor, rows: slice = slice(None)) -> None:
+        """See the gradient in the rows of a block, before any change is asked for."""
+
+    def whole(self, gradient: Tensor, lr: float) -> Tensor:
+        """One whole step for a search whose gradient is a single tensor: what to add to the point.
+
+        >>> SGD().whole(torch.tensor([1.0, -2.0]), lr=0.5).tolist()
+        [-0.5, 1.0]
+        """
+        self.begin(lr)
+        if self.measures:
+            self.measure("", gradient.shape, gradient)
+        return self.change("", gradient.shape, gradient)
 
     @abstractmethod
     def change(self, block: str, shape: Sequence[int], gradient: Tensor, rows: slice = slice(None)) -> Tensor:
@@ -117,7 +136,79 @@ class Adam(Step):
         return -self.lr / (1 - self.beta1**self.count) * mean / deviation
 
 
-_RULES: dict[str, type[Step]] = {"sgd": SGD, "momentum": Momentum, "adam": Adam, "sign": Sign}
+class Normalised(Step):
+    """``-lr g / |g|``: a step of length lr, measured over all blocks.
+
+    >>> Normalised().whole(torch.tensor([3.0, -4.0]), lr=0.5).tolist()
+    [-0.30000001192092896, 0.4000000059604645]
+    """
+
+    measures = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._square = 0.0
+
+    def begin(self, lr: float) -> None:
+        super().begin(lr)
+        self._square = 0.0
+
+    def measure(self, block: str, shape: Sequence[int], gradient: Tensor, rows: slice = slice(None)) -> None:
+        self._square += _dot(gradient, gradient)
+
+    def change(self, block: str, shape: Sequence[int], gradient: Tensor, rows: slice = slice(None)) -> Tensor:
+        return -(self.lr / math.sqrt(self._square) if self._square else 0.0) * gradient
+
+
+class ClipUp(Step):
+    """``v <- m v + lr g/|g|``, then v cut to the length ``2 lr``; ``-v`` (Toklu, Liskowski & Srivastava, 2020).
+
+    >>> step = ClipUp()
+    >>> [round(float(step.whole(torch.tensor([7.0]), lr=0.5)), 3) for _ in range(4)]
+    [-0.5, -0.95, -1.0, -1.0]
+    """
+
+    measures = True
+
+    def __init__(self, momentum: float = 0.9, speed: float = 2.0) -> None:
+        super().__init__()
+        self.momentum, self.speed = momentum, speed
+        self._square = self._along = self._fast = 0.0
+
+    def begin(self, lr: float) -> None:
+        super().begin(lr)
+        self._square = self._along = self._fast = 0.0
+
+    def measure(self, block: str, shape: Sequence[int], gradient: Tensor, rows: slice = slice(None)) -> None:
+        velocity = self._buffer("velocity", block, shape, gradient)[rows]
+        self._square += _dot(gradient, gradient)
+        self._along += _dot(gradient, velocity)
+        self._fast += _dot(velocity, velocity)
+
+    def change(self, block: str, shape: Sequence[int], gradient: Tensor, rows: slice = slice(None)) -> Tensor:
+        push = self.lr / math.sqrt(self._square) if self._square else 0.0
+        # |m v + push g|, from the three products: the new velocity need not be seen twice.
+        m = self.momentum
+        square = m * m * self._fast + 2 * m * push * self._along + push * push * self._square
+        limit, length = self.speed * self.lr, math.sqrt(max(0.0, square))
+        cut = limit / length if length > limit else 1.0
+        velocity = self._buffer("velocity", block, shape, gradient)[rows]
+        velocity.mul_(m * cut).add_(gradient, alpha=push * cut)
+        return -velocity
+
+
+def _dot(a: Tensor, b: Tensor) -> float:
+    return float(torch.dot(a.reshape(-1).double(), b.reshape(-1).double()))
+
+
+_RULES: dict[str, type[Step]] = {
+    "sgd": SGD,
+    "momentum": Momentum,
+    "adam": Adam,
+    "sign": Sign,
+    "normalised": Normalised,
+    "clipup": ClipUp,
+}
 
 
 def step_rule(name: StepRule) -> Step:

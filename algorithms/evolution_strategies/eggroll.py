@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
-from algorithms.mirrored import MirroredDescent
+from algorithms.descent import Descent
+from algorithms.estimators import Antithetic
 from algorithms.options import Count, Pairs, Positive, Units
 from algorithms.shaping import Shaping
 from algorithms.steps import StepRule
 from harness.core import Budget, LowRank, Space
 
 
-class Eggroll(MirroredDescent):
+class Eggroll(Descent):
     """Evolution strategy whose perturbation of a matrix is ``E = A B^T / sqrt(rank)``.
 
     ``M <- M - lr/n sum_i w_i s_i E_i`` over n = ``population`` mirrored members with signs s and shaped
@@ -28,7 +30,7 @@ class Eggroll(MirroredDescent):
         rank: r of the perturbations.
         vectors: blocks that are no matrices get ``dense`` noise, or ``none`` and stay as they are.
         shaping: ``z-score``, ``centred-rank`` or ``raw``.
-        step: ``sgd``, ``momentum``, ``adam`` or ``sign``.
+        step: ``sgd``, ``momentum``, ``adam``, ``sign``, ``normalised`` or ``clipup``.
         units: ``scale`` or ``raw``.
 
     ``best()`` is the center.
@@ -66,19 +68,17 @@ class Eggroll(MirroredDescent):
             space,
             budget,
             seed,
-            pairs=population // 2,
+            estimator=Antithetic(shaping),
+            law=partial(LowRank, rank=rank),
+            queries=population // 2,
             sigma=sigma,
             lr=lr,
             units=units,
-            shaping=shaping,
             step=step,
             absorbed=True,
         )
-        self.rank, self.vectors = rank, vectors
+        self.vectors = vectors
 
-    def law(self) -> LowRank:
-        return LowRank(self.space, self.seed, self.generation, self.rank)
-
-    def skipped(self, block: str) -> bool:
+    def relative(self, block: str) -> float:
         spec = self.space.block(block)
-        return self.vectors == "none" and (spec.kind == "vector" or len(spec.shape) != 2)
+        return 0.0 if self.vectors == "none" and (spec.kind == "vector" or len(spec.shape) != 2) else 1.0

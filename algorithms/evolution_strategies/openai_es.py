@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from algorithms.mirrored import MirroredDescent
+from algorithms.descent import Descent
+from algorithms.estimators import Antithetic
 from algorithms.options import NonNegative, Pairs, Positive, Units
 from algorithms.shaping import Shaping
 from algorithms.steps import StepRule
 from harness.core import Budget, Space
 
 
-class OpenAIES(MirroredDescent):
+class OpenAIES(Descent):
     """Antithetic Gaussian evolution strategy with shaped losses, Adam and weight decay.
 
     ``g = 1/(n sigma) sum_i w_i s_i eps_i + decay z``, where w are the losses under ``shaping`` and
@@ -25,7 +26,7 @@ class OpenAIES(MirroredDescent):
         population: members in a generation, in mirrored pairs (an odd one is rounded down).
         decay: weight decay, to the start in units of scale and to zero in raw units.
         shaping: ``centred-rank``, ``z-score`` or ``raw``; with two pairs only raw keeps the scale of losses.
-        step: ``adam``, ``sgd``, ``momentum`` or ``sign``.
+        step: ``adam``, ``sgd``, ``momentum``, ``sign``, ``normalised`` or ``clipup``.
         units: ``scale`` or ``raw``.
 
     ``best()`` is the center.
@@ -63,11 +64,11 @@ class OpenAIES(MirroredDescent):
             space,
             budget,
             seed,
-            pairs=population // 2,
+            estimator=Antithetic(shaping),
+            queries=population // 2,
             sigma=sigma,
             lr=lr,
             units=units,
-            shaping=shaping,
             step=step,
             decay=decay,
         )

@@ -104,8 +104,7 @@ class FiniteDifference(Algorithm):
         slopes = (clean[:count] - clean[count:]) / apart
         gradient = torch.zeros_like(self.current)
         gradient[self._axes] = slopes * self.space.size / self.coordinates
-        self.step.begin(self.lr)
-        self.current += self.step.change("z", gradient.shape, gradient)
+        self.current += self.step.whole(gradient, self.lr)
 
     def best(self) -> Points:
         return Points(self.current.float()[None])

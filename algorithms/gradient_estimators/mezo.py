@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from algorithms.mirrored import MirroredDescent
+from algorithms.descent import Descent
+from algorithms.estimators import Antithetic
 from algorithms.options import Count, Positive, Units
 from algorithms.steps import StepRule
 from harness.core import Budget, Space
 
 
-class MeZO(MirroredDescent):
+class MeZO(Descent):
     """Descend along ``g = 1/q sum_j (L(x + sigma u_j) - L(x - sigma u_j)) / (2 sigma) u_j``.
 
     u_j are normal, q = ``queries``, and the ``step`` rule is plain SGD with ``lr`` as published. The
@@ -24,7 +25,7 @@ class MeZO(MirroredDescent):
         sigma: radius of a perturbation.
         lr: learning rate.
         queries: directions per step, two evaluations each.
-        step: ``sgd``, ``momentum``, ``adam`` or ``sign``.
+        step: ``sgd``, ``momentum``, ``adam``, ``sign``, ``normalised`` or ``clipup``.
         units: ``scale`` or ``raw``.
 
     ``best()`` is the center.
@@ -55,5 +56,13 @@ class MeZO(MirroredDescent):
         units: Units = "scale",
     ) -> None:
         super().__init__(
-            space, budget, seed, pairs=queries, sigma=sigma, lr=lr, units=units, shaping="raw", step=step
+            space,
+            budget,
+            seed,
+            estimator=Antithetic(),
+            queries=queries,
+            sigma=sigma,
+            lr=lr,
+            units=units,
+            step=step,
         )

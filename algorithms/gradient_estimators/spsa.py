@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
-from algorithms.mirrored import MirroredDescent
+from algorithms.descent import Descent
+from algorithms.estimators import Antithetic
 from algorithms.options import Count, NonNegative, Positive, UnitInterval, Units
 from harness.core import Budget, Rademacher, Space
 
 
-class SPSA(MirroredDescent):
+class SPSA(Descent):
     """Descend along ``g_i = (L(x + c_k D) - L(x - c_k D)) / (2 c_k D_i)`` with random signs D.
 
     Step k = 0, 1, ... is ``x <- x - a_k g`` with the gains ``c_k = c / (k + 1)^gamma`` and
@@ -58,13 +59,19 @@ class SPSA(MirroredDescent):
         units: Units = "scale",
     ) -> None:
         super().__init__(
-            space, budget, seed, pairs=queries, sigma=sigma, lr=lr, units=units, shaping="raw", step="sgd"
+            space,
+            budget,
+            seed,
+            estimator=Antithetic(),
+            law=Rademacher,
+            queries=queries,
+            sigma=sigma,
+            lr=lr,
+            units=units,
+            step="sgd",
         )
         self.alpha, self.gamma = alpha, gamma
         self.offset = stability * (budget.total // (2 * queries))
-
-    def law(self) -> Rademacher:
-        return Rademacher(self.space, self.seed, self.generation)
 
     def sigma(self) -> float:
         return self.radius / math.pow(self.generation + 1, self.gamma)

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.core.algorithm import Algorithm
     from harness.core.budget import Budget
+    from harness.core.directions import Orthogonal, Sparse, Sphere
     from harness.core.errors import UserError
-    from harness.core.noise import Gaussian, LowRank, Noise, Rademacher
+    from harness.core.low_rank import HeldLowRank, LowRank, Subspace
+    from harness.core.noise import Gaussian, Noise, Rademacher
     from harness.core.population import Gradients, Perturbations, Points, Population
     from harness.core.space import Block, Projected, Space
     from harness.core.task import Cost, Evaluation, Protocol, Request, Signature, Split, Task
@@ -24,8 +26,10 @@ if TYPE_CHECKING:
 _HOME = {
     "algorithm": ("Algorithm",),
     "budget": ("Budget",),
+    "directions": ("Orthogonal", "Sparse", "Sphere"),
     "errors": ("UserError",),
-    "noise": ("Gaussian", "LowRank", "Noise", "Rademacher"),
+    "low_rank": ("HeldLowRank", "LowRank", "Subspace"),
+    "noise": ("Gaussian", "Noise", "Rademacher"),
     "population": ("Gradients", "Perturbations", "Points", "Population"),
     "space": ("Block", "Projected", "Space"),
     "task": ("Cost", "Evaluation", "Protocol", "Request", "Signature", "Split", "Task"),
@@ -40,8 +44,10 @@ __all__ = [
     "Evaluation",
     "Gaussian",
     "Gradients",
+    "HeldLowRank",
     "LowRank",
     "Noise",
+    "Orthogonal",
     "Perturbations",
     "Points",
     "Population",
@@ -51,7 +57,10 @@ __all__ = [
     "Request",
     "Signature",
     "Space",
+    "Sparse",
+    "Sphere",
     "Split",
+    "Subspace",
     "Task",
     "UserError",
 ]

@@ -44,6 +44,7 @@ class Noise(ABC):
     generation: int
 
     has_factors: ClassVar[bool] = False
+    """Whether ``factors`` answers for matrices."""
 
     @cached_property
     def _first_tile(self) -> tuple[int, ...]:
@@ -53,12 +54,14 @@ class Noise(ABC):
             starts.append(starts[-1] + math.ceil(block.rows / _tile_rows(block.row_size)))
         return tuple(starts)
 
-    def _generator(self, member: int, block: str, tile: int = 0) -> torch.Generator:
+    def _generator(
+        self, member: int, block: str, tile: int = 0, generation: int | None = None
+    ) -> torch.Generator:
         # A CPU generator of torch keeps 32 bits of its seed, so hashing the whole key would let two
         # draws collide. Members and tiles are numbered instead, and the number is scrambled one-to-one.
         number = member * self._first_tile[-1] + self._first_tile[self.space.position(block)] + tile
-        base = _scramble(_scramble(self.seed & _MASK) ^ _scramble((self.seed >> 32) + 1)) + self.generation
-        base = _scramble(base & _MASK)
+        base = _scramble(_scramble(self.seed & _MASK) ^ _scramble((self.seed >> 32) + 1))
+        base = _scramble((base + (self.generation if generation is None else generation)) & _MASK)
         generator = torch.Generator(device=self.space.device)
         if self.space.device.type == "cpu":
             return generator.manual_seed(_scramble((number + base) & _MASK))
@@ -140,57 +143,6 @@ class Rademacher(Noise):
         octets = torch.randint(0, 256, (words, 1), generator=generator, device=device, dtype=torch.uint8)
         bits = (octets >> torch.arange(8, device=device, dtype=torch.uint8)) & 1
         return (2.0 * bits.reshape(-1)[: math.prod(shape)].float() - 1.0).reshape(shape)
-
-
-@dataclass(frozen=True)
-class LowRank(Noise):
-    """Matrices and embeddings get ``A B^T / sqrt(rank)`` with normal factors; vectors get normal entries.
-
-    ``factors`` returns A already divided by ``sqrt(rank)``.
-
-    Source: Sarkar et al., Evolution Strategies at the Hyperscale (EGGROLL), arXiv 2511.16652.
-
-    >>> from harness.core.space import Block
-    >>> noise = LowRank(Space([Block("w", (5, 4), "matrix")]), seed=1, generation=0, rank=1)
-    >>> int(torch.linalg.matrix_rank(noise.draw(0, "w")))
-    1
-    """
-
-    rank: int = 1
-    has_factors: ClassVar[bool] = True
-
-    def factors(self, member: int, block: str) -> tuple[Tensor, Tensor] | None:
-        spec = self.space.block(block)
-        if spec.kind == "vector" or len(spec.shape) != 2:
-            return None
-        both = torch.randn(
-            sum(spec.shape),
-            self.rank,
-            generator=self._generator(member, block),
-            device=self.space.device,
-        )
-        return both[: spec.rows] / math.sqrt(self.rank), both[spec.rows :]
-
-    def draw(
-        self, member: int, block: str, rows: Rows = slice(None), dtype: torch.dtype = torch.float32
-    ) -> Tensor:
-        factors = self.factors(member, block)
-        if factors is None:
-            return super().draw(member, block, rows, dtype)
-        return factors[0][rows].to(dtype) @ factors[1].to(dtype).T
-
-    def weighted_sum(
-        self, block: str, members: Sequence[int], weights: Sequence[float], rows: slice = slice(None)
-    ) -> Tensor:
-        pairs = [self.factors(member, block) for member in members]
-        if not pairs or pairs[0] is None:
-            return super().weighted_sum(block, members, weights, rows)
-        left = torch.cat([w * pair[0][rows] for pair, w in zip(pairs, weights, strict=True) if pair], dim=1)
-        right = torch.cat([pair[1] for pair in pairs if pair], dim=1)
-        return left @ right.T
-
-    def _fill(self, generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
-        return torch.randn(shape, generator=generator, device=self.space.device)
 
 
 def _tile_rows(row_size: int) -> int:

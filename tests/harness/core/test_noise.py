@@ -9,10 +9,22 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.core import Block, Gaussian, LowRank, Noise, Rademacher, Space
+from harness.core import (
+    Block,
+    Gaussian,
+    HeldLowRank,
+    LowRank,
+    Noise,
+    Orthogonal,
+    Rademacher,
+    Space,
+    Sparse,
+    Sphere,
+    Subspace,
+)
 from harness.core import noise as noise_module
 
-LAWS = (Gaussian, Rademacher, LowRank)
+LAWS = (Gaussian, Rademacher, LowRank, HeldLowRank, Subspace, Sphere, Orthogonal)
 
 
 def space() -> Space:
@@ -42,10 +54,37 @@ def test_seed_generation_member_and_block_each_change_the_draw(law: type[Noise])
 
 @pytest.mark.parametrize("law", LAWS)
 def test_entries_have_mean_zero_and_variance_one(law: type[Noise]) -> None:
-    noise = law(Space([Block("w", (50, 40), "matrix")]), 0, 0)
-    draws = torch.stack([noise.draw(member, "w") for member in range(200)])
+    space = Space([Block("w", (50, 40), "matrix")])
+    draws = torch.stack([law(space, seed, 0).draw(seed, "w") for seed in range(300)])
     assert abs(draws.mean()) < 0.02
     assert abs(draws.var() - 1) < 0.05
+
+
+@pytest.mark.parametrize("law", [HeldLowRank, Subspace])
+def test_a_held_factor_changes_at_the_end_of_its_window_and_not_before(law: type[HeldLowRank]) -> None:
+    rights = [law(space(), 3, generation, rank=2, hold=2).factors(1, "a")[1] for generation in range(4)]
+    assert torch.equal(rights[0], rights[1])
+    assert torch.equal(rights[2], rights[3])
+    assert not torch.equal(rights[1], rights[2])
+
+
+def test_small_weights_only_are_perturbed_by_the_sparse_law() -> None:
+    parameters = {
+        block.name: torch.linspace(-1, 1, block.size).reshape(block.shape) for block in space().blocks
+    }
+    noise = Sparse(space(), 0, 0, parameters, {"a": 0.5, "same shape as a": 0.0, "v": 2.0})
+    normal = Gaussian(space(), 0, 0)
+    assert torch.equal(noise.draw(3, "a"), normal.draw(3, "a") * (parameters["a"].abs() <= 0.5))
+    assert torch.equal(noise.draw(3, "a", torch.tensor([39, 20])), noise.draw(3, "a")[[39, 20]])
+    assert not noise.draw(3, "same shape as a").any()
+    assert torch.equal(noise.draw(3, "v"), normal.draw(3, "v"))
+
+
+def test_orthogonal_draws_begin_a_new_group_after_d_members() -> None:
+    noise = Orthogonal(Space([Block("w", (2, 2), "matrix")]), 0, 0)
+    draws = torch.stack([noise.draw(member, "w").flatten() for member in (7, 4, 6, 5, 0)])
+    torch.testing.assert_close(draws[:4] @ draws[:4].T, 4 * torch.eye(4), atol=1e-4, rtol=0)
+    assert (draws[:4] @ draws[4]).abs().max() > 0.1
 
 
 @settings(max_examples=40, deadline=None)

@@ -1,0 +1,151 @@
+"""Laws whose perturbation of a matrix is a product of two thin factors."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from harness.core.noise import Gaussian, Rows
+from harness.core.space import Block
+
+
+@dataclass(frozen=True)
+class Factored(Gaussian):
+    """Matrices and embeddings get ``A B^T`` with ``rank`` columns in A and B; vectors get normal entries.
+
+    Args:
+        rank: of the product, cut to the extents of a block.
+    """
+
+    rank: int = 1
+    has_factors: ClassVar[bool] = True
+
+    def factors(self, member: int, block: str) -> tuple[Tensor, Tensor] | None:
+        spec = self.space.block(block)
+        if spec.kind == "vector" or len(spec.shape) != 2:
+            return None
+        return self._factors(member, spec)
+
+    @abstractmethod
+    def _factors(self, member: int, block: Block) -> tuple[Tensor, Tensor]:
+        """``(A[out, r], B[in, r])`` of a matrix, float32, on the space's device."""
+
+    def draw(
+        self, member: int, block: str, rows: Rows = slice(None), dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        factors = self.factors(member, block)
+        if factors is None:
+            return super().draw(member, block, rows, dtype)
+        return factors[0][rows].to(dtype) @ factors[1].to(dtype).T
+
+    def weighted_sum(
+        self, block: str, members: Sequence[int], weights: Sequence[float], rows: slice = slice(None)
+    ) -> Tensor:
+        pairs = [self.factors(member, block) for member in members]
+        if not pairs or pairs[0] is None:
+            return super().weighted_sum(block, members, weights, rows)
+        left = torch.cat([w * pair[0][rows] for pair, w in zip(pairs, weights, strict=True) if pair], dim=1)
+        right = torch.cat([pair[1] for pair in pairs if pair], dim=1)
+        return left @ right.T
+
+    def _normal(self, generator: torch.Generator, rows: int, columns: int) -> Tensor:
+        return torch.randn(rows, columns, generator=generator, device=self.space.device)
+
+
+@dataclass(frozen=True)
+class LowRank(Factored):
+    """``A B^T / sqrt(rank)`` with normal factors, both fresh for every member.
+
+    ``factors`` returns A already divided by ``sqrt(rank)``.
+
+    Source: Sarkar et al., Evolution Strategies at the Hyperscale (EGGROLL), arXiv 2511.16652.
+
+    >>> from harness.core.space import Space
+    >>> noise = LowRank(Space([Block("w", (5, 4), "matrix")]), seed=1, generation=0, rank=1)
+    >>> int(torch.linalg.matrix_rank(noise.draw(0, "w")))
+    1
+    """
+
+    def _factors(self, member: int, block: Block) -> tuple[Tensor, Tensor]:
+        both = self._normal(self._generator(member, block.name), sum(block.shape), self.rank)
+        return both[: block.rows] / math.sqrt(self.rank), both[block.rows :]
+
+
+@dataclass(frozen=True)
+class HeldLowRank(Factored):
+    """``U V^T / sqrt(rank)``: normal U fresh for every member, normal V held for ``hold`` generations.
+
+    All members share V, so that a run of steps stays in one subspace.
+
+    Source: Chen et al., Enhancing Zeroth-order Fine-tuning for Language Models with Low-rank Structures
+    (LOZO), arXiv 2410.07698.
+
+    >>> from harness.core.space import Space
+    >>> space = Space([Block("w", (5, 4), "matrix")])
+    >>> first, second, third = (HeldLowRank(space, 1, g, rank=1, hold=2).factors(0, "w")[1] for g in range(3))
+    >>> torch.equal(first, second), torch.equal(second, third)
+    (True, False)
+    """
+
+    hold: int = 50
+
+    def _factors(self, member: int, block: Block) -> tuple[Tensor, Tensor]:
+        left = self._normal(self._generator(member, block.name), block.rows, self.rank)
+        return left / math.sqrt(self.rank), self._held(block)
+
+    def _held(self, block: Block) -> Tensor:
+        if block.name not in self._window:
+            # Windows are numbered below zero, where no generation is.
+            window = -1 - self.generation // self.hold
+            generator = self._generator(0, block.name, generation=window)
+            self._window[block.name] = self._normal(generator, block.row_size, self.rank)
+        return self._window[block.name]
+
+    @cached_property
+    def _window(self) -> dict[str, Tensor]:
+        return {}
+
+
+@dataclass(frozen=True)
+class Subspace(Factored):
+    """``U Z V^T sqrt(out in) / rank``: normal Z fresh for every member; U, V held for ``hold`` generations.
+
+    U and V have ``rank`` orthonormal columns, the Q of a normal matrix's QR decomposition.
+
+    Source: Yu et al., Zeroth-Order Fine-Tuning of LLMs in Random Subspaces (SubZero), arXiv 2410.08989.
+
+    >>> from harness.core.space import Space
+    >>> space = Space([Block("w", (5, 4), "matrix")])
+    >>> left, right = Subspace(space, seed=1, generation=0, rank=2).factors(0, "w")
+    >>> torch.allclose(right.T @ right, torch.eye(2), atol=1e-6)
+    True
+    """
+
+    hold: int = 1000
+
+    def _factors(self, member: int, block: Block) -> tuple[Tensor, Tensor]:
+        left, right = self._held(block)
+        rank = left.shape[1]
+        middle = self._normal(self._generator(member, block.name), rank, rank)
+        return left @ middle * (math.sqrt(block.size) / rank), right
+
+    def _held(self, block: Block) -> tuple[Tensor, Tensor]:
+        if block.name not in self._window:
+            # Windows are numbered below zero, where no generation is.
+            window = -1 - self.generation // self.hold
+            generator = self._generator(0, block.name, generation=window)
+            rank = min(self.rank, *block.shape)
+            left, right = (self._normal(generator, extent, rank) for extent in block.shape)
+            self._window[block.name] = torch.linalg.qr(left)[0], torch.linalg.qr(right)[0]
+        return self._window[block.name]
+
+    @cached_property
+    def _window(self) -> dict[str, tuple[Tensor, Tensor]]:
+        return {}
