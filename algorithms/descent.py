@@ -81,8 +81,7 @@ class Descent(Algorithm):
         queries = generation_size(self.queries, self.estimator.affordable(remaining))
         if queries < self.estimator.fewest:
             return None
-        # Kept for the step: it has to go along the very directions that are evaluated.
-        self._relative = {block.name: self.relative(block.name) for block in self.space.blocks}
+        self._keep_relative()
         return self._around(self.center.parameters, *self.estimator.members(queries))
 
     def tell(self, population: Population, losses: Tensor, gradients: Tensor | None = None) -> None:
@@ -110,6 +109,10 @@ class Descent(Algorithm):
         self.center.load_state(state["center"])
         self.step.load_state(state["step"])
         self.estimator.load_state(state["estimator"])
+
+    def _keep_relative(self) -> None:
+        """For the step, which has to go along the very directions that are evaluated."""
+        self._relative = {block.name: self.relative(block.name) for block in self.space.blocks}
 
     def _around(self, center: Mapping[str, Tensor], members: Tensor, signs: Tensor) -> Perturbations:
         law = self.law(self.space, self.seed, self.generation)

@@ -29,7 +29,7 @@ class FiniteDifference(Algorithm):
         sigma: distance along an axis, in units of scale.
         lr: learning rate. One axis moves the loss far less than a dense direction of the same sigma, and
             a step on s axes of d has d/s times the gradient's squared length: lr grows with s.
-        step: ``sgd``, ``momentum``, ``adam`` or ``sign``.
+        step: ``sgd``, ``momentum``, ``adam``, ``sign``, ``normalised`` or ``clipup``.
 
     ``best()`` is the current point.
 

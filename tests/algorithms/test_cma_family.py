@@ -293,7 +293,7 @@ def test_the_constants_of_cr_fm_nes_are_those_of_the_paper_at_ten_dimensions() -
 
 
 @family
-def test_update_terms_come_from_the_ranked_samples(name: str) -> None:
+def test_defect_10_update_terms_come_from_the_ranked_samples(name: str) -> None:
     """Published versions took the paths from the samples in the order of drawing."""
     search: Any = make(name, line(10), 1000)
     asked = search.ask(1000)
@@ -312,7 +312,7 @@ def test_update_terms_come_from_the_ranked_samples(name: str) -> None:
         torch.testing.assert_close(search.mean, recombined @ root, rtol=1e-6, atol=1e-7)
 
 
-def test_the_root_of_the_covariance_is_that_of_the_matrix_not_of_its_entries() -> None:
+def test_defect_10_the_root_of_the_covariance_is_that_of_the_matrix_not_of_its_entries() -> None:
     search: Any = make("cma-es", line(10), 10_000)
     evaluations(search, rotated_ellipsoid, 0.0, limit=1500)
     search.ask(10_000)

@@ -35,7 +35,7 @@ def published_utilities(count: int) -> Array:
     return np.array([value / sum(raw) - 1 / count for value in raw])
 
 
-def test_utilities_follow_the_ranks_and_not_the_order_of_the_samples() -> None:
+def test_defect_10_utilities_follow_the_ranks_and_not_the_order_of_the_samples() -> None:
     losses = torch.tensor([5.0, 1.0, 4.0, 2.0, 3.0, torch.nan, 0.5])
     expected = np.empty(7)
     expected[[6, 1, 3, 4, 2, 0, 5]] = published_utilities(7)
@@ -86,7 +86,7 @@ def test_snes_equals_its_equations_sample_by_sample() -> None:
 
 
 @pytest.mark.parametrize("population", [4, 15])
-def test_xnes_takes_the_matrix_exponential_of_the_whole_gradient(population: int) -> None:
+def test_defect_10_xnes_takes_the_matrix_exponential_of_the_whole_gradient(population: int) -> None:
     """With fewer and with more samples than coordinates; scipy's expm on the dense matrix."""
     d = 6
     options = {"eta_sigma": 0.5, "eta_shape": 0.8, "eta_mean": 0.9}
