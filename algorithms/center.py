@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,17 @@ from torch import Tensor
 
 from algorithms.options import Units
 from algorithms.steps import Step
-from harness.core import Block, Space
+from harness.core import Block, Space, UserError
 from harness.core.noise import TILE
 
-_TILES_PER_SLICE = 16
+_TILES = 4  # of noise in a slice; some eight float32 tensors of its size live at once
 
 
 class Center:
-    """A private copy of the space's start, and how a gradient estimate moves it.
+    """The point that a search moves, and how a gradient estimate moves it.
+
+    It begins as a copy of the space's start, made on first use. Of a space that is ``in_place`` it takes
+    the start's own tensors: then nothing of the space's size is allocated, and ``copy`` copies nothing.
 
     In units of scale a gradient is with respect to the coordinates z, so a change ``dz`` moves the
     parameters by ``scale_b * dz``; in raw units the scale of every block counts as 1.
@@ -39,7 +42,18 @@ class Center:
         self.space = space
         self.units = units
         self.seed = seed
-        self.parameters = self._copy(space.start())
+        self._parameters: dict[str, Tensor] | None = None
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """Where the center is: a tensor for each block, moved by ``descend``.
+
+        Raises:
+            ValueError: on first use, where another search has the tensors of an ``in_place`` space.
+        """
+        if self._parameters is None:
+            self._parameters = self.space.lend() if self.space.in_place else _copy(self.space.start())
+        return self._parameters
 
     def sigma(self, sigma: float) -> float | dict[str, float]:
         """A radius in these units, as Perturbations take it (in units of scale)."""
@@ -48,47 +62,64 @@ class Center:
         return {block.name: sigma / block.scale for block in self.space.blocks}
 
     def copy(self) -> dict[str, Tensor]:
-        """The parameters as they are now, in memory of their own."""
-        return self._copy(self.parameters)
+        """The parameters in memory of their own; of an ``in_place`` space themselves, as they move on."""
+        return self.parameters if self.space.in_place else _copy(self.parameters)
 
     def position(self, block: str, rows: slice) -> Tensor:
-        """What weight decay pulls to zero: the coordinates, or in raw units the parameters themselves."""
+        """What weight decay pulls to zero: the coordinates, or in raw units the parameters themselves.
+
+        Raises:
+            UserError: for coordinates of a space that is ``in_place``: nobody keeps its start.
+        """
         here = _wide(self.parameters[block][rows])
         if self.units == "raw":
             return here
-        return (here - self.space.start()[block][rows]) / self.space.block(block).scale
+        if self.space.in_place:
+            raise UserError("weights moved in place decay to zero, not to a start: use units=raw, or decay=0")
+        return (here - self.space.start_of(block)[rows]) / self.space.block(block).scale
 
     def descend(self, step: Step, lr: float, gradient: Callable[[str, slice], Tensor | None]) -> None:
         """One step of a step rule along ``gradient(block, rows)``; None leaves the block alone.
 
         Works through a block by row slices, so that beside the step rule's own buffers nothing of the
-        block's size is allocated. Low precision is rounded up or down at random, right on average.
+        block's size is allocated. Low precision is rounded up or down at random, right on average. A step
+        rule that measures the gradient first is shown all of it once more.
         """
         step.begin(lr)
+        if step.measures:
+            for block, rows, slope in self._slopes(gradient):
+                step.measure(block.name, block.shape, slope, rows)
         key = np.random.SeedSequence([self.seed, step.count]).generate_state(1)[0]
         generator = torch.Generator(device=self.space.device).manual_seed(int(key))
-        for block in self.space.blocks:
+        for block, rows, slope in self._slopes(gradient):
             scale = block.scale if self.units == "scale" else 1.0
-            here = self.parameters[block.name]
-            for rows in _slices(block):
-                slope = gradient(block.name, rows)
-                if slope is None:
-                    break
-                wide = _wide(here[rows])
-                change = step.change(block.name, block.shape, slope.to(wide.dtype), rows)
-                here[rows] = stochastic_round(wide + scale * change, here.dtype, generator)
+            here = self.parameters[block.name][rows]
+            change = step.change(block.name, block.shape, slope, rows)
+            here.copy_(stochastic_round(_wide(here) + scale * change, here.dtype, generator))
 
     def state(self) -> dict[str, Any]:
         """A copy of the parameters by block."""
-        return self.copy()
+        return _copy(self.parameters)
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take up a copy."""
-        self.parameters = self._copy(state)
+        if self.space.in_place:
+            for name, value in self.parameters.items():
+                value.copy_(state[name])
+        else:
+            self._parameters = _copy(state)
 
-    @staticmethod
-    def _copy(parameters: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {name: value.detach().clone() for name, value in parameters.items()}
+    def _slopes(
+        self, gradient: Callable[[str, slice], Tensor | None]
+    ) -> Iterator[tuple[Block, slice, Tensor]]:
+        """The gradient by row slices, which begin where the noise's tiles do: no tile is drawn twice."""
+        for block in self.space.blocks:
+            dtype = torch.promote_types(self.parameters[block.name].dtype, torch.float32)
+            for rows in block.slices(TILE, _TILES):
+                slope = gradient(block.name, rows)
+                if slope is None:
+                    break
+                yield block, rows, slope.to(dtype)
 
 
 def stochastic_round(values: Tensor, dtype: torch.dtype, generator: torch.Generator) -> Tensor:
@@ -103,24 +134,34 @@ def stochastic_round(values: Tensor, dtype: torch.dtype, generator: torch.Genera
     >>> rounded.unique().tolist(), abs(float(rounded.float().mean()) - 1.001) < 1e-4
     ([1.0, 1.0078125], True)
     """
-    if dtype not in (torch.bfloat16, torch.float16):
-        return values.to(dtype)
+    if dtype == torch.bfloat16:
+        return _bfloat16(values.float(), generator)
+    if dtype == torch.float16:
+        return _float16(values, generator)
+    return values.to(dtype)
+
+
+def _bfloat16(values: Tensor, generator: torch.Generator) -> Tensor:
+    """A bfloat16 is the upper half of a float32: add a random number to the lower half, and cut that off."""
+    bits = torch.empty(values.shape, dtype=torch.int32, device=values.device)
+    bits.random_(0, 2**16, generator=generator).add_(values.view(torch.int32))
+    return bits.bitwise_right_shift_(16).to(torch.int16).view(torch.bfloat16)
+
+
+def _float16(values: Tensor, generator: torch.Generator) -> Tensor:
     magnitude = values.abs()
-    bits = magnitude.to(dtype).view(torch.int16)
-    bits = bits - (bits.view(dtype) > magnitude).to(torch.int16)  # towards zero
-    below, above = bits.view(dtype), (bits + 1).view(dtype)
+    bits = magnitude.half().view(torch.int16)
+    bits = bits - (bits.view(torch.float16) > magnitude).to(torch.int16)  # towards zero
+    below, above = bits.view(torch.float16), (bits + 1).view(torch.float16)
     gap = above.to(values.dtype) - below.to(values.dtype)
     chance = torch.rand(values.shape, generator=generator, device=values.device)
     rounded = torch.where(chance * gap < magnitude - below.to(values.dtype), above, below)
-    return torch.where(magnitude.isfinite(), rounded.copysign(values), values.to(dtype))
+    return torch.where(magnitude.isfinite(), rounded.copysign(values), values.half())
 
 
 def _wide(values: Tensor) -> Tensor:
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
-def _slices(block: Block) -> Iterator[slice]:
-    """Row slices that begin where the noise's tiles do, so that no tile is drawn twice."""
-    height = max(1, TILE // block.row_size) * _TILES_PER_SLICE
-    for first in range(0, block.rows, height):
-        yield slice(first, min(block.rows, first + height))
+def _copy(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in parameters.items()}

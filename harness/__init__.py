@@ -14,6 +14,8 @@ from harness import core
 
 if TYPE_CHECKING:
     from harness.core import *  # noqa: F403
+    from harness.plugins.conformance import check_algorithm, check_task
+    from harness.plugins.functions import BudgetSpent
     from harness.report.tables import leaderboard
     from harness.running.plan import Plan, make_plan
     from harness.running.results import Results, load_results
@@ -22,16 +24,30 @@ if TYPE_CHECKING:
 
 _MODULE = {
     **dict.fromkeys(core.__all__, "harness.core"),
+    "BudgetSpent": "harness.plugins.functions",
     "Plan": "harness.running.plan",
     "Results": "harness.running.results",
     "Sweep": "harness.running.sweep_file",
+    "check_algorithm": "harness.plugins.conformance",
+    "check_task": "harness.plugins.conformance",
     "leaderboard": "harness.report.tables",
     "load_results": "harness.running.results",
     "make_plan": "harness.running.plan",
     "sweep": "harness.running.sweeping",
 }
 
-__all__ = ["Plan", "Results", "Sweep", "leaderboard", "load_results", "make_plan", "sweep"]
+__all__ = [
+    "BudgetSpent",
+    "Plan",
+    "Results",
+    "Sweep",
+    "check_algorithm",
+    "check_task",
+    "leaderboard",
+    "load_results",
+    "make_plan",
+    "sweep",
+]
 __all__ += core.__all__
 
 

@@ -214,6 +214,40 @@ def leaderboard(
     )
 
 
+@app.command()
+def check(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Algorithms and tasks, with options in brackets.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Check that algorithms and tasks keep their contract; the exit code is 1 where one does not."""
+    from harness.plugins.conformance import examine
+
+    reports = []
+    for name in names:
+        for report in examine(name):
+            reports.append(report)
+            if not as_json:
+                typer.echo(str(report))
+    if as_json:
+        _print_json([report.to_dict() for report in reports])
+    if not all(report.ok for report in reports):
+        raise typer.Exit(1)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Of the algorithm, as my-optimizer.")],
+    into: Annotated[Path, typer.Option(help="The folder in which its own is made.")] = Path(),
+) -> None:
+    """Write a small package with an algorithm of your own, ready to be installed and changed."""
+    from harness.plugins.scaffold import write_package
+
+    folder = write_package(name, into)
+    typer.echo(f"{folder} is written; next: pip install -e {folder}, then gradfree check {name}")
+
+
 def main() -> NoReturn:
     """The entry point: what is the user's to mend ends with one line and exit code 2."""
     try:

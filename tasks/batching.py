@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from harness.core import Perturbations, Population, Projected, Space
+from harness.core import Perturbations, Population, Projected, Space, UserError
+from harness.core.noise import TILE
 from tasks.chunks import chunk_members, in_chunks
 from tasks.encoding import Encoded
 from tasks.forward import answer_logits
@@ -67,7 +68,13 @@ class Batches:
             return in_chunks(members, size, fewest, filled)
 
     def run_alone(self, candidate: Population | None, rows: Encoded) -> Tensor:
-        """Logits ``[R, C]`` of one candidate on many rows; None is the untouched model."""
+        """Logits ``[R, C]`` of one candidate on many rows; None is the untouched model.
+
+        Raises:
+            UserError: for None, where a search moves the model's own weights.
+        """
+        if candidate is None and self.space.lent:
+            raise UserError(f"model {self.model.path}: a search moves its weights: nothing is untouched")
         view = View(Weights(1))
         if candidate is not None:
             view = self.tuning.view_alone(self.model, candidate, self.space)
@@ -95,9 +102,10 @@ class Batches:
         """Of what is written out for each member, with a copy in float32 on the way."""
         if self.tuning.packs:
             return 0
-        sizes = [parameter.nbytes for parameter in self.model.parameters.values()]
-        by_block = isinstance(population, Perturbations) and not isinstance(self.space, Projected)
-        return 3 * (max(sizes) if by_block else sum(sizes))
+        weights = self.model.parameters.values()
+        if isinstance(population, Perturbations) and not isinstance(self.space, Projected):
+            return 3 * max(min(TILE, weight.numel()) * weight.element_size() for weight in weights)
+        return 3 * sum(weight.nbytes for weight in weights)
 
 
 def pieces(rows: Encoded) -> list[Encoded]:

@@ -32,7 +32,7 @@ class AnalyticFunction(Task):
 
     Args:
         dimension: d.
-        noise: standard deviation of Gaussian noise added to each loss, drawn anew each generation.
+        noise: standard deviation of normal noise added to each loss, another for each point and generation.
     """
 
     metric = "loss"
@@ -77,9 +77,18 @@ class AnalyticFunction(Task):
         gradients = None
         if isinstance(request.population, Gradients):
             (gradients,) = torch.autograd.grad(values.sum(), points)
-        generator = torch.Generator().manual_seed(request.generation)
-        noise = self.noise * torch.randn(len(values), generator=generator, dtype=torch.float64)
-        return Evaluation(values.detach() + noise, gradients, Cost(sequences=len(values)))
+        values = values.detach()
+        if self.noise:
+            key = f"{request.repetition} {request.generation}".encode()
+            values += self.noise * torch.stack([_normal(key, point) for point in points.detach()])
+        return Evaluation(values, gradients, Cost(sequences=len(values)))
+
+
+def _normal(key: bytes, point: Tensor) -> Tensor:
+    """A standard normal number that is a function of a key and a point, not of the point's neighbours."""
+    digest = hashlib.sha256(key + point.numpy().tobytes()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:4], "little"))
+    return torch.randn((), generator=generator, dtype=torch.float64)
 
 
 def _coordinates(population: Population) -> Tensor:

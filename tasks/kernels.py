@@ -8,7 +8,7 @@ inputs keep members times rows as their leading extent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -72,21 +72,50 @@ def _kernel(module: nn.Module) -> Callable[..., Any]:
     return _KERNELS.get(type(module).forward, _any_layer)
 
 
-def product(batch: Batch, weights: Weights, name: str, own: Tensor, x: Tensor) -> Tensor:
-    """``x @ W.T`` for all members: x ``[n * R, ..., in]`` to ``[n * R, ..., out]``; W is ``[out, in]``."""
-    n, lead = weights.members, x.shape[:-1]
-    whole, factors = weights.stacked(name), weights.factors(name)
-    if (whole is not None or factors is not None) and lead.numel() != n * batch.tokens:
+def product(batch: Batch, name: str, own: Tensor, x: Tensor, transposed: bool = False) -> Tensor:
+    """``x @ W.T`` for all members: x ``[n * R, ..., in]`` to ``[n * R, ..., out]``.
+
+    W is stored as ``[out, in]``, transposed (as in GPT-2) as ``[in, out]``.
+    """
+    weights, n, lead = batch.weights, batch.weights.members, x.shape[:-1]
+    pieces, factors = weights.pieces(name), weights.factors(name)
+    if (pieces is not None or factors is not None) and lead.numel() != n * batch.tokens:
         raise UserError(f"{name}: its layer sees only some of the tokens; populations cannot pass through it")
-    if whole is not None:
-        return torch.bmm(x.reshape(n, -1, x.shape[-1]), whole.mT).reshape(*lead, -1)
+    if pieces is not None:
+        by_member = x.reshape(n, -1, x.shape[-1])
+        y = _summed(by_member, pieces) if transposed else _side_by_side(by_member, pieces, len(own))
+        return y.reshape(*lead, -1)
     shared = weights.shared(name)
-    y = nn.functional.linear(x, own if shared is None else shared)
+    table = own if shared is None else shared
+    y = nn.functional.linear(x, table.mT if transposed else table)
     if factors is not None:
-        left, right = factors[0].to(x.dtype), factors[1].to(x.dtype)
+        left, right = (factor.to(x.dtype) for factor in (factors[::-1] if transposed else factors))
         narrow = torch.bmm(x.reshape(n, -1, x.shape[-1]), right)
         y = torch.baddbmm(y.reshape(n, -1, y.shape[-1]), narrow, left.mT)
     return y.reshape(*lead, -1)
+
+
+def _side_by_side(x: Tensor, pieces: Iterable[tuple[slice, Tensor]], width: int) -> Tensor:
+    """``x @ W.T`` for W in pieces of rows ``[n, rows, in]``, each the whole of some of ``width`` outputs."""
+    y = None
+    for rows, piece in pieces:
+        part = torch.bmm(x, piece.mT)
+        if part.shape[-1] == width:
+            return part
+        y = part.new_empty(*part.shape[:-1], width) if y is None else y
+        y[..., rows] = part
+    assert y is not None
+    return y
+
+
+def _summed(x: Tensor, pieces: Iterable[tuple[slice, Tensor]]) -> Tensor:
+    """``x @ W`` for W in pieces of rows ``[n, rows, out]``, whose products are summed in float32."""
+    parts = (torch.bmm(x[..., rows], piece) for rows, piece in pieces)
+    total = next(parts)
+    wide = torch.promote_types(x.dtype, torch.float32)
+    for part in parts:
+        total = total.to(wide).add_(part)
+    return total.to(x.dtype)
 
 
 def per_member(weights: Weights, name: str, own: Tensor, like: Tensor) -> Tensor:
@@ -100,33 +129,13 @@ def per_member(weights: Weights, name: str, own: Tensor, like: Tensor) -> Tensor
 
 
 def _linear(module: nn.Linear, names: Names, batch: Batch, x: Tensor) -> Tensor:
-    y = product(batch, batch.weights, names["weight"], module.weight, x)
+    y = product(batch, names["weight"], module.weight, x)
     return y if module.bias is None else y + per_member(batch.weights, names["bias"], module.bias, y)
 
 
 def _conv1d(module: Any, names: Names, batch: Batch, x: Tensor) -> Tensor:
-    y = product(batch, _Transposed(batch.weights), names["weight"], module.weight.mT, x)
+    y = product(batch, names["weight"], module.weight, x, transposed=True)
     return y + per_member(batch.weights, names["bias"], module.bias, y)
-
-
-class _Transposed(Weights):
-    """GPT-2 stores its matrices as ``[in, out]``."""
-
-    def __init__(self, inner: Weights) -> None:
-        super().__init__(inner.members)
-        self._inner = inner
-
-    def shared(self, name: str) -> Tensor | None:
-        tensor = self._inner.shared(name)
-        return None if tensor is None else tensor.mT
-
-    def factors(self, name: str) -> tuple[Tensor, Tensor] | None:
-        pair = self._inner.factors(name)
-        return None if pair is None else (pair[1], pair[0])
-
-    def stacked(self, name: str) -> Tensor | None:
-        tensor = self._inner.stacked(name)
-        return None if tensor is None else tensor.mT
 
 
 def table_rows(weights: Weights, name: str, own: Tensor, index: Tensor) -> Tensor:

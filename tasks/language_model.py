@@ -46,6 +46,7 @@ class LanguageModel:
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise UserError(f"model {path}: device {device!r} is not available here; use --device cpu")
         self.path = path
+        self.lent = False
         self.device = torch.device(device)
         self.dtype = DTYPES[dtype]
         self._check_folder()
@@ -153,6 +154,17 @@ class LanguageModel:
             flat = value.detach().cpu().reshape(-1)[:_HASHED].contiguous()
             content.update(flat.view(torch.uint8).numpy().tobytes())
         return content.hexdigest()
+
+    def lend(self) -> None:
+        """Leave the weights to one search, which moves them; the digest stays that of what they are now.
+
+        Raises:
+            UserError: the second time.
+        """
+        if self.lent:
+            raise UserError(f"model {self.path}: its weights are lent already: load the model again")
+        _ = self.digest
+        self.lent = True
 
     def flops_per_token(self, length: int) -> float:
         """Floating-point operations of a forward pass, per token of a sequence of that length.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
 
 from harness.core import Perturbations
+from harness.core.noise import TILE
 
 
 class Weights:
@@ -34,6 +35,14 @@ class Weights:
     def stacked(self, name: str) -> Tensor | None:
         """``[n, *shape]``: a whole tensor for each member, or None."""
         return None
+
+    def pieces(self, name: str) -> Iterator[tuple[slice, Tensor]] | None:
+        """``stacked`` by slices of rows, ``[n, rows, *rest]`` each and in order; or None.
+
+        How a tensor is cut depends on its shape alone, so that products with the pieces have fixed shapes.
+        """
+        whole = self.stacked(name)
+        return None if whole is None else iter([(slice(None), whole)])
 
     def rows(self, name: str, index: Tensor) -> Tensor | None:
         """``[n, k, *rest]``: the rows of ``stacked`` with those numbers, or None."""
@@ -75,7 +84,7 @@ class Stacked(Weights):
 
 
 class Perturbed(Weights):
-    """A center and directions: factors where the law has them, else one tensor at a time in scratch.
+    """A center and directions: factors where the law has them, else a tile of noise at a time in scratch.
 
     >>> from harness.core import Block, LowRank, Space
     >>> space = Space([Block("w", (4, 3), "matrix")])
@@ -110,7 +119,18 @@ class Perturbed(Weights):
         return (signs * (step * left)).to(center.dtype), right.to(center.dtype)
 
     def stacked(self, name: str) -> Tensor | None:
-        return self._population.materialise(name) if name in self._names - self._low_rank else None
+        pieces = self.pieces(name)
+        if pieces is None:
+            return None
+        first, *others = (piece for _, piece in pieces)
+        return torch.cat([first, *others], dim=1) if others else first
+
+    def pieces(self, name: str) -> Iterator[tuple[slice, Tensor]] | None:
+        if name not in self._names - self._low_rank:
+            return None
+        population = self._population
+        slices = population.space.block(name).slices(TILE)
+        return ((rows, population.materialise(name, rows)) for rows in slices)
 
     def rows(self, name: str, index: Tensor) -> Tensor | None:
         return self._population.materialise(name, index) if name in self._names - self._low_rank else None

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 import shutil
+import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from harness import Sweep, load_results, make_plan, sweep
+from harness import Sweep, check_algorithm, load_results, make_plan, sweep
 from harness.cli import app
 from harness.plugins.registry import ALGORITHMS
 from tasks.reference import model_path
@@ -73,8 +76,41 @@ def test_the_algorithm_of_the_readme_runs_beside_the_built_in_ones(
             ),
             out=tmp_path / "out",
         )
+        check_algorithm("hill-climb")
     losses = results.runs.groupby("algorithm").test_metric.mean()
     assert losses["hill-climb[sigma=0.3]"] < losses["zero-shot"]
+
+
+def test_the_plugins_of_the_document_are_checked_and_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a distribution with the entry points that the document names."""
+    monkeypatch.chdir(tmp_path)
+    *module, test, slow = blocks("docs/plugins.md", "python")
+    site = tmp_path / "site"
+    (site / "climbers-1.0.dist-info").mkdir(parents=True)
+    (site / "climbers.py").write_text("\n".join([*module, slow]))
+    project = tomllib.loads(blocks("docs/plugins.md", "toml")[0])["project"]
+    groups = [
+        "\n".join([f"[{group}]", *(f"{name} = {place}" for name, place in points.items())])
+        for group, points in project["entry-points"].items()
+    ]
+    (site / "climbers-1.0.dist-info" / "entry_points.txt").write_text("\n".join(groups))
+    (site / "climbers-1.0.dist-info" / "METADATA").write_text("Name: climbers\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(site)
+    new, *others = commands("docs/plugins.md", "gradfree")
+    run(new[1:])
+    monkeypatch.syspath_prepend(tmp_path / "my-optimizer")
+    climbers, mine = importlib.import_module("climbers"), importlib.import_module("my_optimizer")
+    with ALGORITHMS.register("my-optimizer", mine.MyOptimizer):  # tests/harness/plugins install it for real
+        for arguments in others:
+            run(arguments[1:])
+    namespace: dict[str, Any] = {}
+    exec(test, namespace)
+    namespace["test_the_plugins_keep_the_contract"]()
+    assert check_algorithm(climbers.Slow)["better-than-random-at-500"].status == "expected failure"
+    for name in ("climbers", "my_optimizer"):
+        sys.modules.pop(name)
 
 
 def test_the_sweep_file_for_ones_own_data_runs_as_it_stands(

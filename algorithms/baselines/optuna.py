@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from algorithms.baselines.randomness import PrivateRandomness
-from algorithms.options import Count, Positive, unknown
+from algorithms.options import Count, Positive, default_population, unknown
 from algorithms.shaping import WorstSoFar
 from harness.core import Algorithm, Budget, Points, Population, Space, UserError
 
@@ -28,8 +28,9 @@ class Optuna(Algorithm):
 
     Args:
         sampler: ``TPE``, ``Random``, ``QMC``, ``GP``, ``NSGAII``, ... (the class name, with or without
-            ``Sampler``), or ``CmaEs`` where the package cmaes is installed.
-        population: trials asked for at once.
+            ``Sampler``).
+        population: trials asked for at once; None for 10, or for CmaEs exactly its own population, as it
+            drops what is more.
         bound: half the width of the box, in units of scale.
 
     ``best()`` is the best trial; as each is evaluated once, its loss is biased under noise.
@@ -51,7 +52,8 @@ class Optuna(Algorithm):
 
     family = "baselines"
     source = "Akiba et al. 2019 (Optuna)"
-    largest_dimension = 2000
+    libraries = ("optuna", "cmaes")
+    largest_dimension = 10_000
 
     def __init__(
         self,
@@ -60,18 +62,20 @@ class Optuna(Algorithm):
         seed: int,
         *,
         sampler: str = "TPE",
-        population: Count = 10,
+        population: Count | None = None,
         bound: Positive = 1.0,
     ) -> None:
         super().__init__(space, budget, seed)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self.population = population
         self._randomness = PrivateRandomness(seed)
         self._axes: dict[str, Any] = {
             f"z{i}": optuna.distributions.FloatDistribution(-bound, bound) for i in range(space.size)
         }
         with self._apart():
-            self._study = optuna.create_study(sampler=_sampler(sampler, seed))
+            made = _sampler(sampler, seed)
+            self._study = optuna.create_study(sampler=made)
+        covariance = isinstance(made, optuna.samplers.CmaEsSampler)
+        self.population = population or (default_population(space.size) if covariance else 10)
         self._study.enqueue_trial(dict.fromkeys(self._axes, 0.0))
         self._trials: list[Any] = []
         self._worst = WorstSoFar()
@@ -110,7 +114,7 @@ class Optuna(Algorithm):
 
 
 def _sampler(name: str, seed: int) -> Any:
-    kinds = _samplers()
+    kinds = samplers()
     kind = kinds.get(name.removesuffix("Sampler"))
     if kind is None:
         raise unknown("sampler", name, kinds)
@@ -122,7 +126,7 @@ def _sampler(name: str, seed: int) -> Any:
         raise UserError(f"sampler: {name!r} needs a package that is not installed: {problem}") from problem
 
 
-def _samplers() -> dict[str, Any]:
+def samplers() -> dict[str, Any]:
     """Samplers that need nothing but a seed, by name without ``Sampler``."""
     exhaustive = optuna.samplers.BruteForceSampler  # of finite spaces only
     found = {}

@@ -16,6 +16,7 @@ from harness.core import Algorithm, Budget, Points, Population, Space
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # says that plots are not to be had
     import cma
+    from cma.restricted_gaussian_sampler import GaussVkDSampler
 
 _FULL_LIMIT = 2000
 
@@ -28,7 +29,8 @@ class PyCMA(Algorithm):
     search that the library declares finished is started again from its mean with the first sigma.
 
     Args:
-        covariance: ``full`` (d <= 2000), or ``separable``, a diagonal C.
+        covariance: ``full`` (d <= 2000); ``separable``, a diagonal C; or ``vkd``, ``C = D (I + V^T V) D``
+            with a diagonal D and k rows of V, in O(k d), where k is adapted from 0 on.
         sigma: initial step size s, in units of scale.
         population: candidates in a generation; None for 4 + floor(3 ln d).
 
@@ -36,8 +38,8 @@ class PyCMA(Algorithm):
     be biased under noise.
 
     Source: Hansen, The CMA Evolution Strategy: A Tutorial, 2016; separable: Ros & Hansen, A Simple
-    Modification in CMA-ES Achieving Linear Time and Space Complexity, 2008; pycma: Hansen, Akimoto &
-    Baudis, 2019.
+    Modification in CMA-ES Achieving Linear Time and Space Complexity, 2008; vkd: Akimoto & Hansen, Online
+    Model Selection for Restricted Covariance Matrix Adaptation, 2016; pycma: Hansen, Akimoto & Baudis, 2019.
 
     >>> from harness.core import Block
     >>> search = PyCMA(Space([Block("x", (4,), "vector")]), Budget(100), seed=0)
@@ -49,6 +51,7 @@ class PyCMA(Algorithm):
 
     family = "baselines"
     source = "Hansen 2016 (pycma)"
+    libraries = ("cma",)
     largest_dimension = 1_000_000
 
     def __init__(
@@ -57,21 +60,26 @@ class PyCMA(Algorithm):
         budget: Budget,
         seed: int,
         *,
-        covariance: Literal["full", "separable"] = "full",
+        covariance: Literal["full", "separable", "vkd"] = "full",
         sigma: Positive = 1.0,
         population: Pairs | None = None,
     ) -> None:
         super().__init__(space, budget, seed)
         self.sigma = sigma
         self._random = np.random.default_rng(seed)
-        self._settings = {
+        self._settings: dict[str, Any] = {
             "popsize": population or default_population(space.size),
             "CMA_diagonal": covariance == "separable",
-            "randn": lambda *shape: self._random.standard_normal(shape),
+            "randn": self._normal,
             "seed": np.nan,  # leave numpy's global state alone
             "verbose": -9,
             "signals_filename": None,
         }
+        if covariance == "vkd":
+            GaussVkDSampler.extend_cma_options(self._settings)
+            self._settings["CMA_sampler_options"] = {
+                "randn": self._normal
+            }  # its own default is the global state
         self._search = self._begin(np.zeros(space.size))
         self._asked: list[np.ndarray] = []
 
@@ -80,7 +88,7 @@ class PyCMA(Algorithm):
         if chosen(cls, options, "covariance") == "full" and dimension > _FULL_LIMIT:
             return (
                 f"a full covariance of {dimension:,} coordinates is over the limit of {_FULL_LIMIT:,}: "
-                "take covariance=separable, or a subspace"
+                "take covariance=separable or vkd, or a subspace"
             )
         population = chosen(cls, options, "population") or default_population(dimension)
         if population > budget:
@@ -104,6 +112,9 @@ class PyCMA(Algorithm):
     def best(self) -> Points:
         favorite = torch.from_numpy(np.array(self._search.result.xfavorite))
         return Points(favorite.float()[None].to(self.space.device))
+
+    def _normal(self, *shape: int) -> np.ndarray:
+        return self._random.standard_normal(shape)
 
     def _begin(self, mean: np.ndarray) -> Any:
         with warnings.catch_warnings():

@@ -1,16 +1,14 @@
-"""Adam, the first-order reference."""
+"""Adam, a first-order reference."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-
+from algorithms.first_order.descent import FirstOrder
 from algorithms.options import Fraction, Positive
 from algorithms.steps import Adam as AdamStep
-from harness.core import Algorithm, Budget, Gradients, Points, Population, Space
+from harness.core import Budget, Space
 
 
-class Adam(Algorithm):
+class Adam(FirstOrder):
     """Gradient descent with Adam on the coordinates z; a marked reference that sees gradients.
 
     ``m <- beta1 m + (1 - beta1) g``, ``v <- beta2 v + (1 - beta2) g^2``,
@@ -26,6 +24,7 @@ class Adam(Algorithm):
 
     Source: Kingma & Ba, Adam: A Method for Stochastic Optimization, 2015.
 
+    >>> import torch
     >>> from harness.core import Block
     >>> adam = Adam(Space([Block("x", (2,), "vector")]), Budget(30), seed=0, lr=0.5)
     >>> asked = adam.ask(remaining=30)
@@ -34,12 +33,7 @@ class Adam(Algorithm):
     tensor([[-0.5000,  0.5000]])
     """
 
-    family = "references"
     source = "Kingma & Ba 2015"
-    reference = True
-    needs_gradient = True
-    largest_dimension = 100_000_000
-    smallest_budget = Budget.GRADIENT_PRICE
 
     def __init__(
         self,
@@ -51,23 +45,4 @@ class Adam(Algorithm):
         beta1: Fraction = 0.9,
         beta2: Fraction = 0.999,
     ) -> None:
-        super().__init__(space, budget, seed)
-        self.lr = lr
-        self.step = AdamStep(beta1, beta2)
-        self.current = torch.zeros(space.size, device=space.device)
-
-    def ask(self, remaining: int) -> Gradients | None:
-        if remaining < Budget.GRADIENT_PRICE:
-            return None
-        return Gradients(self.current.clone()[None])
-
-    def tell(self, population: Population, losses: Tensor, gradients: Tensor | None = None) -> None:
-        if gradients is None:
-            raise ValueError("adam asked for gradients and was told none")
-        gradient = gradients[0].to(self.current)
-        if bool(gradient.isfinite().all()):
-            self.step.begin(self.lr)
-            self.current += self.step.change("z", gradient.shape, gradient)
-
-    def best(self) -> Points:
-        return Points(self.current.clone()[None])
+        super().__init__(space, budget, seed, lr=lr, step=AdamStep(beta1, beta2))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.core.algorithm import Algorithm
+    from harness.core.algorithm_spec import AlgorithmSpec
     from harness.core.budget import Budget
     from harness.core.directions import Orthogonal, Sparse, Sphere
     from harness.core.errors import UserError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "algorithm": ("Algorithm",),
+    "algorithm_spec": ("AlgorithmSpec",),
     "budget": ("Budget",),
     "directions": ("Orthogonal", "Sparse", "Sphere"),
     "errors": ("UserError",),
@@ -38,6 +40,7 @@ _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "Algorithm",
+    "AlgorithmSpec",
     "Block",
     "Budget",
     "Cost",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -45,6 +46,8 @@ class Algorithm(ABC):
     """Heading under which it is listed."""
     source: ClassVar[str] = ""
     """Author, year: where the method is defined."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Distributions of others that do the searching, as ``cma``; rows name their versions."""
     reference: ClassVar[bool] = False
     """A marked reference row, not a contestant: it uses gradients, or no tuning at all."""
     needs_gradient: ClassVar[bool] = False
@@ -55,6 +58,8 @@ class Algorithm(ABC):
     """Fewest evaluations with which anything useful happens; 0 for one that asks nothing."""
     deterministic: ClassVar[bool] = True
     """The same seed and losses give the same run, so that a run can be resumed by replaying it."""
+    expected_failures: ClassVar[Mapping[str, str]] = {}
+    """Checks of ``gradfree check`` that this algorithm cannot pass, each with the reason."""
 
     def __init__(self, space: Space, budget: Budget, seed: int) -> None:
 
@@ -71,6 +76,11 @@ class Algorithm(ABC):
         if budget < cls.smallest_budget:
             return f"a budget of {budget} is under the {cls.smallest_budget} evaluations that it needs"
         return None
+
+    @classmethod
+    def configured(cls, **options: Any) -> type[Algorithm]:
+        """The class with the capabilities that it has under these options: itself, where they change none."""
+        return cls
 
     @abstractmethod
     def ask(self, remaining: int) -> Population | None:
@@ -97,6 +107,11 @@ class Algorithm(ABC):
         An algorithm that asks for a generation piece by piece, to compare all of its losses, overrides it.
         """
         return False
+
+    @property
+    def inside(self) -> str | None:
+        """What ran, where name and options leave it open: the choice of a wizard, the stages of a chain."""
+        return None
 
     def state(self) -> dict[str, Any] | None:
         """A snapshot for resuming (tensors, numbers, strings, lists), or None where replay serves."""

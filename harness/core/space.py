@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -55,6 +55,16 @@ class Block:
         """Numbers in one row."""
         return self.size // self.rows
 
+    def slices(self, numbers: int, times: int = 1) -> Iterator[slice]:
+        """Its rows in slices of ``times`` times as many rows as ``numbers`` numbers fill, one at least.
+
+        >>> list(Block("weight", (5, 4), "matrix").slices(9))
+        [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+        """
+        height = max(1, numbers // self.row_size) * times
+        for first in range(0, self.rows, height):
+            yield slice(first, min(self.rows, first + height))
+
 
 class Space:
     """Ordered blocks, their total size d, and the starting point.
@@ -65,6 +75,8 @@ class Space:
     Args:
         blocks: at least one, with distinct names.
         start: a tensor for each block; a block that is left out starts at zero.
+        in_place: the start's own tensors may be lent to one search, which moves them: where memory does
+            not hold a second copy. Nobody else may use them then.
 
     Raises:
         ValueError: for duplicate names, or a start that does not fit its block.
@@ -77,7 +89,11 @@ class Space:
              [0.5000, 0.5000]]])
     """
 
-    def __init__(self, blocks: Sequence[Block], start: Mapping[str, Tensor] | None = None) -> None:
+    def __init__(
+        self, blocks: Sequence[Block], start: Mapping[str, Tensor] | None = None, *, in_place: bool = False
+    ) -> None:
+        self.in_place = in_place
+        self.lent = False
         self.blocks = tuple(blocks)
         self._index = {block.name: position for position, block in enumerate(self.blocks)}
         if not self.blocks or len(self._index) != len(self.blocks):
@@ -106,13 +122,37 @@ class Space:
         return self._index[name]
 
     def start(self) -> dict[str, Tensor]:
-        """The starting parameters, a tensor of the block's shape for each block; not to be written to."""
-        return {
-            block.name: self._start[block.name]
-            if block.name in self._start
-            else torch.zeros(block.shape, device=self.device)
-            for block in self.blocks
-        }
+        """The starting parameters, a tensor of the block's shape for each block; not to be written to.
+
+        Raises:
+            ValueError: once they are lent.
+        """
+        return {block.name: self.start_of(block.name) for block in self.blocks}
+
+    def start_of(self, name: str) -> Tensor:
+        """One block of ``start``."""
+        if self.lent:
+            raise ValueError("this space has no start any more: a search moves its tensors in place")
+        if name in self._start:
+            return self._start[name]
+        return torch.zeros(self.block(name).shape, device=self.device)
+
+    def lend(self) -> dict[str, Tensor]:
+        """The start's own tensors, for one search to move; there is no start from then on.
+
+        Raises:
+            ValueError: where the space is not ``in_place``, or its tensors are lent already.
+
+        >>> weights = {"w": torch.ones(2)}
+        >>> space = Space([Block("w", (2,), "vector")], weights, in_place=True)
+        >>> space.lend()["w"] is weights["w"], space.lent
+        (True, True)
+        """
+        if not self.in_place:
+            raise ValueError("this space lends nothing: its start is not to be written to")
+        own = self.start()
+        self.lent = True
+        return own
 
     def split(self, values: Tensor) -> dict[str, Tensor]:
         """Cut ``[..., d]`` into views ``[..., *shape]``, a view for each block.

@@ -3,7 +3,8 @@
 What a plugin is called with: a data set or a model is a factory of typed keyword options (a model's
 factory also of ``device`` and ``dtype``, where it takes them) that returns an opaque object; an objective
 is passed on as it is; a tuning is a class of typed options with ``task(data, model, objective, protocol,
-name) -> Task``; a registered task is a class of typed options that is itself a Task.
+name) -> Task``; a registered task is a class of typed options that is itself a Task. Algorithms and tasks
+may also be plain functions (``harness.plugins.functions``).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from harness.plugins.spec import Spec, TaskSpec, parse_task
 
 if TYPE_CHECKING:
     from harness.core.algorithm import Algorithm
+    from harness.core.algorithm_spec import AlgorithmSpec
     from harness.core.budget import Budget
     from harness.core.space import Space
     from harness.core.task import Protocol, Task
@@ -162,15 +164,26 @@ def algorithm_class(name: str | Spec) -> tuple[type[Algorithm], dict[str, Any]]:
         UserError: for a name or an option that is unknown, or an option's wrong value.
     """
     from harness.core.algorithm import Algorithm
+    from harness.core.algorithm_spec import AlgorithmSpec
 
     spec = Spec.parse(name) if isinstance(name, str) else name
     kind = ALGORITHMS.load(spec.name)
     if not (isinstance(kind, type) and issubclass(kind, Algorithm)):
         raise UserError(
             f"algorithm {spec.name!r} of {ALGORITHMS.provider(spec.name)} is no subclass of "
-            f"harness.Algorithm; derive it from that class"
+            f"harness.Algorithm; derive it from that class, or write a function minimise(evaluate, space, "
+            f"budget, seed)"
         )
-    return kind, typed_options(kind, dict(spec.options), spec.name)
+    options = typed_options(kind, dict(spec.options), spec.name, {AlgorithmSpec: algorithm_spec})
+    return kind.configured(**options), options
+
+
+def algorithm_spec(text: str) -> AlgorithmSpec:
+    """An algorithm as an option of another; raises UserError as ``algorithm_class``."""
+    from harness.core.algorithm_spec import AlgorithmSpec
+
+    spec = Spec.parse(text)
+    return AlgorithmSpec(str(spec), *algorithm_class(spec))
 
 
 def build_algorithm(name: str | Spec, space: Space, budget: Budget, seed: int) -> Algorithm:

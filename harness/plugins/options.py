@@ -34,7 +34,12 @@ class Option(NamedTuple):
     default: Any
 
 
-def typed_options(factory: Callable[..., Any], options: Mapping[str, Any], what: str) -> dict[str, Any]:
+def typed_options(
+    factory: Callable[..., Any],
+    options: Mapping[str, Any],
+    what: str,
+    read: Mapping[type, Callable[[str], Any]] = types.MappingProxyType({}),
+) -> dict[str, Any]:
     """The given options with their types; defaults stay with the factory.
 
     Text is read by the annotation: "32" is 32 for an int, "true" is True, "none" is None where None is
@@ -45,6 +50,7 @@ def typed_options(factory: Callable[..., Any], options: Mapping[str, Any], what:
             ``**options`` on to its base has the base's options too.
         options: names and values, text or typed.
         what: whose options they are, the beginning of every message.
+        read: makes text into an object of a type that text alone does not give.
 
     Raises:
         UserError: for an unknown option, a missing one, a wrong type, or a value out of range.
@@ -66,7 +72,17 @@ def typed_options(factory: Callable[..., Any], options: Mapping[str, Any], what:
         if parameter.default is REQUIRED and name not in options:
             raise UserError(f"{what}: option {name!r} is missing; give {name}=...")
     hints = _hints(parameters, what)
-    return {name: _typed(hints[name], value, f"{what}: {name}") for name, value in options.items()}
+    return {name: _typed(hints[name], value, f"{what}: {name}", read) for name, value in options.items()}
+
+
+def all_options(factory: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Every option with the value that holds: the one given, else its default.
+
+    >>> def tuning(*, rank: int = 8, target: str | None = None): ...
+    >>> all_options(tuning, {"rank": 4})
+    {'rank': 4, 'target': None}
+    """
+    return {name: each.default for name, each in _parameters(factory).items()} | dict(options)
 
 
 def describe_options(factory: Callable[..., Any]) -> list[Option]:
@@ -124,7 +140,13 @@ def _hints(parameters: Mapping[str, _Parameter], what: str) -> dict[str, Any]:
     return hints
 
 
-def _typed(hint: Any, value: Any, place: str) -> Any:
+def _typed(hint: Any, value: Any, place: str, read: Mapping[type, Callable[[str], Any]]) -> Any:
+    for kind in read:
+        if isinstance(value, str) and kind in _members(hint):
+            try:
+                return read[kind](value)
+            except UserError as error:
+                raise UserError(f"{place}: {error}") from error.__cause__
     try:
         adapter = TypeAdapter[Any](Annotated[hint, BeforeValidator(_reader(hint))], config=_CONFIG)
         return adapter.validate_python(value)

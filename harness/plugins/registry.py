@@ -14,9 +14,9 @@ harness.core.errors.UserError: unknown algorithm 'rndom': did you mean 'random'?
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.metadata import EntryPoint, entry_points
-from types import TracebackType
+from types import FunctionType, TracebackType
 from typing import Any
 
 from harness.core.errors import UserError
@@ -32,6 +32,7 @@ class Registry:
     Args:
         group: of entry points, as ``gradfree.algorithms``.
         kind: the word for one of them in messages, as ``algorithm``.
+        adapt: makes a plugin of a plain function; without it, functions stay as they are.
 
     >>> registry = Registry("gradfree.examples", "example")
     >>> with registry.register("constant", 3):
@@ -41,9 +42,10 @@ class Registry:
     []
     """
 
-    def __init__(self, group: str, kind: str) -> None:
+    def __init__(self, group: str, kind: str, adapt: Callable[[Any], Any] | None = None) -> None:
         self.group = group
         self.kind = kind
+        self._adapt = adapt
         self._by_hand: dict[str, Any] = {}
         self._path: tuple[str, ...] | None = None
         self._cached: dict[str, list[EntryPoint]] = {}
@@ -65,18 +67,11 @@ class Registry:
         """The object of that name, imported on first use.
 
         Raises:
-            UserError: if there is none, if two distributions claim the name, or if its import fails.
+            UserError: if there is none, if two distributions claim the name, if its import fails, or if it
+                is a function of other parameters than such a plugin has.
         """
-        if name in self._by_hand:
-            return self._by_hand[name]
-        point = self._point(name)
-        try:
-            return point.load()
-        except (Exception, SystemExit) as error:
-            raise UserError(
-                f"{self.kind} {name!r} of {_party(point)} cannot be imported: {one_line(error)}; "
-                f"mend or uninstall that distribution"
-            ) from error
+        thing = self._by_hand[name] if name in self._by_hand else self._imported(self._point(name))
+        return self._adapt(thing) if self._adapt and isinstance(thing, FunctionType) else thing
 
     def provider(self, name: str) -> str:
         """Who provides it, as ``gradfree==0.1.0``; raises UserError as ``load`` does for bad names."""
@@ -97,6 +92,15 @@ class Registry:
     def unknown(self, name: str, also: Iterable[str] = ()) -> UserError:
         """The error for a name that nobody has; ``also`` are right names from elsewhere."""
         return UserError(f"unknown {self.kind} {name!r}: {did_you_mean(name, [*self.names(), *also])}")
+
+    def _imported(self, point: EntryPoint) -> Any:
+        try:
+            return point.load()
+        except (Exception, SystemExit) as error:
+            raise UserError(
+                f"{self.kind} {point.name!r} of {_party(point)} cannot be imported: {one_line(error)}; "
+                f"mend or uninstall that distribution"
+            ) from error
 
     def _point(self, name: str) -> EntryPoint:
         points = self._found().get(name)
@@ -128,9 +132,21 @@ def _party(point: EntryPoint) -> str:
     return f"{point.dist.name}=={point.dist.version}" if point.dist else "an unknown distribution"
 
 
-ALGORITHMS = Registry("gradfree.algorithms", "algorithm")
+def _algorithm(function: Any) -> Any:
+    from harness.plugins.functions import as_algorithm  # late: it brings torch
+
+    return as_algorithm(function)
+
+
+def _task(function: Any) -> Any:
+    from harness.plugins.functions import as_task, positional
+
+    return as_task(function) if positional(function) else function  # without any it is a factory
+
+
+ALGORITHMS = Registry("gradfree.algorithms", "algorithm", _algorithm)
 DATASETS = Registry("gradfree.datasets", "data set")
 MODELS = Registry("gradfree.models", "model")
 TUNINGS = Registry("gradfree.tunings", "tuning")
 OBJECTIVES = Registry("gradfree.objectives", "objective")
-TASKS = Registry("gradfree.tasks", "task")
+TASKS = Registry("gradfree.tasks", "task", _task)

@@ -264,10 +264,18 @@ class CellRun:
         """Whether a stored log of losses brings the algorithm back to where it was."""
         return self.algorithm.deterministic and not self.algorithm.needs_gradient
 
+    def _inside(self) -> str | None:
+        try:
+            inside = self.algorithm.inside
+            return None if inside is None else str(inside)
+        except Exception:  # of an algorithm that has failed there may be nothing left to ask
+            return None
+
     def summary(self) -> dict[str, Any]:
         """What the cell knows of its row in ``runs``."""
         reported = self.reported
         return {
+            "inside": self._inside(),
             "evaluations": self.budget.spent,
             "generations": self.generation,
             "failed_evaluations": self.failed_evaluations,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import UserError
+from harness.plugins.build import algorithm_class
+from harness.plugins.options import all_options
 from harness.plugins.registry import ALGORITHMS
 from harness.plugins.spec import Spec, TaskSpec, parse_task
 from harness.running.files import DamagedError, read_parquet
@@ -148,6 +152,33 @@ def plan_row(cell: Cell) -> dict[str, Any]:
     if isinstance(task, TaskSpec):
         row |= {"dataset": str(task.dataset), "model": str(task.model), "tuning": str(task.tuning)}
     return row
+
+
+def run_row(cell: Cell) -> dict[str, Any]:
+    """As ``plan_row``, and what is known where the cell runs: all settings, and versions of libraries."""
+    row = plan_row(cell)
+    try:
+        kind, options = algorithm_class(str(cell.algorithm))
+    except UserError:  # the cell fails, and says so itself
+        return row
+    row["settings"] = json.dumps(_plain(all_options(kind, options)))
+    for library in kind.libraries:
+        with suppress(PackageNotFoundError):  # one that only some of its options need
+            row["provider"] = f"{row['provider']}, {library}=={version(library)}"
+    return row
+
+
+def _plain(value: Any) -> Any:
+    """A setting as JSON knows it; an algorithm among the settings brings its own."""
+    from harness.core.algorithm_spec import AlgorithmSpec  # late: it brings torch
+
+    if isinstance(value, AlgorithmSpec):
+        return {"algorithm": value.name, **_plain(all_options(value.kind, value.options))}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 
 def _provider(name: str) -> str | None:

@@ -16,7 +16,7 @@ from harness.running.cohort import Cohort, store_failure
 from harness.running.files import DamagedError
 from harness.running.fragments import CellState
 from harness.running.observer import Observer
-from harness.running.results import collect, plan_row
+from harness.running.results import collect, run_row
 from harness.running.store import Store
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def run_cells(
     watcher.begin(wanted, [cell for cell in wanted if cell.id in done])
 
     def make_row(cell: Cell) -> dict[str, Any]:
-        return {**plan_row(cell), "environment": environment}
+        return {**run_row(cell), "environment": environment}
 
     try:
         ready: dict[str, tuple[list[Cell], Loaded]] = {}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Dtype = Literal["string", "int64", "float64", "bool"]
 
@@ -56,8 +56,10 @@ RUNS = (
     Column("dimension", "int64", "coordinates", "Size d of the search space."),
     Column("algorithm", "string", "", "The algorithm with its options, in canonical form."),
     Column("options", "string", "", "The options that were given, as JSON."),
+    Column("settings", "string", "", "All options with their defaults, as JSON; missing until it runs."),
+    Column("inside", "string", "", "What ran, where that leaves it open: a wizard's choice, stages."),
     Column("reference", "bool", "", "A marked reference (first-order or untuned), not a contestant."),
-    Column("provider", "string", "", "Distribution and version that the algorithm comes from."),
+    Column("provider", "string", "", "Distributions and versions: its own, and those that search for it."),
     Column("repetition", "int64", "", "Counted from 0; the data split of a repetition is everyone's."),
     Column("data_seed", "int64", "", "Seed of the data splits."),
     Column("algorithm_seed", "int64", "", "Seed of the algorithm, separate from that of the data."),

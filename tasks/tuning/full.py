@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, TypeGuard
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -14,6 +15,8 @@ from tasks.language_model import LanguageModel
 from tasks.text_task import TextTuning
 from tasks.tuning.base import View, parameters_of
 from tasks.weights import Perturbed, Replaced, Stacked
+
+_SLICE = 2**20
 
 
 class FullTuning(TextTuning):
@@ -33,6 +36,7 @@ class FullTuning(TextTuning):
 
     packs: ClassVar[bool] = False
     CHANGE: ClassVar[float] = 0.25
+    in_place: ClassVar[bool] = False
 
     def __init__(self, *, subspace: Annotated[int, Field(ge=1)] | None = None, seed: int = 0) -> None:
         super().__init__(subspace, seed)
@@ -43,13 +47,13 @@ class FullTuning(TextTuning):
     def native_space(self, model: LanguageModel) -> Space:
         tables = {id(module.weight) for module in model.model.modules() if isinstance(module, nn.Embedding)}
         weights = {name: weight.detach() for name, weight in model.parameters.items()}
-        sizes = {name: float(w.float().square().mean().sqrt()) for name, w in weights.items()}
+        sizes = {name: _root_mean_square(weight) for name, weight in weights.items()}
         largest = max((sizes[name] for name, w in weights.items() if w.ndim == 1), default=1.0) or 1.0
         blocks = []
         for name, weight in model.parameters.items():
             kind: Kind = "vector" if weight.ndim == 1 else "embedding" if id(weight) in tables else "matrix"
             blocks.append(Block(name, tuple(weight.shape), kind, self.CHANGE * (sizes[name] or largest)))
-        return Space(blocks, weights)
+        return Space(blocks, weights, in_place=self.in_place)
 
     def view(self, model: LanguageModel, parameters: Mapping[str, Tensor]) -> View:
         members = len(next(iter(parameters.values())))
@@ -68,6 +72,42 @@ class FullTuning(TextTuning):
         else:
             center = {name: value[0] for name, value in parameters_of(candidate, space).items()}
         return View(Replaced(1, center), frozenset(center))
+
+
+class LentTuning(FullTuning):
+    """Full tuning that lends the model's own weights to one search, which moves them in place.
+
+    For models of which memory holds one copy; from Python, not in sweeps, whose cells share a model. The
+    task's signature has to be asked for before the search, its ``best()`` is the model as it goes on
+    moving, and the model is of no use to another task: load it again.
+
+    >>> from tasks.reference.registered import reference
+    >>> model = reference()
+    >>> LentTuning().space(model).lend()["model.norm.weight"].data_ptr() == (
+    ...     model.parameters["model.norm.weight"].data_ptr()
+    ... )
+    True
+    >>> LentTuning().space(model)
+    Traceback (most recent call last):
+        ...
+    harness.core.errors.UserError: ...: its weights are lent already: load the model again
+    """
+
+    in_place: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def native_space(self, model: LanguageModel) -> Space:
+        model.lend()
+        return super().native_space(model)
+
+
+def _root_mean_square(weight: Tensor) -> float:
+    """Over all entries, by slices of rows: of a large tensor no copy in float32 is made."""
+    slices = weight.split(max(1, _SLICE // weight[0].numel()))
+    shares = [len(rows) / len(weight) * rows.float().square().mean() for rows in slices]
+    return float(torch.stack(shares).sum().sqrt())
 
 
 def _bare_center(candidate: Population, space: Space) -> TypeGuard[Perturbations]:

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algorithms.cemcts import CEMCTS, Node
+from algorithms.sampling import Distribution
+from harness.core import Block, Space
 from tests.algorithms.drive import coordinates, drive, make, space_of, sphere
 
 
@@ -70,7 +72,11 @@ def test_strictly_increasing_maps_of_the_loss_change_nothing(name: str, grow: Ca
     alpha=st.floats(0.0, 1.0),
     budget=st.integers(2, 120),
     seed=st.integers(0, 1000),
-    split=st.sampled_from(["blocks", "random"]),
+    split=st.sampled_from(["blocks", "random", "learned"]),
+    pairs=st.booleans(),
+    virtual_visits=st.booleans(),
+    credit=st.sampled_from(["value", "advantage"]),
+    recheck=st.booleans(),
 )
 def test_trees_of_any_form_keep_their_counts_and_spend_the_budget_exactly(
     blocks: int,
@@ -81,16 +87,20 @@ def test_trees_of_any_form_keep_their_counts_and_spend_the_budget_exactly(
     budget: int,
     seed: int,
     split: str,
+    pairs: bool,
+    virtual_visits: bool,
+    credit: str,
+    recheck: bool,
 ) -> None:
     def check(search: CEMCTS) -> None:
-        for node in inner(search.root):
+        for node in inner(search.tree.root):
             assert sum(child.visits for child in node.children) == node.visits
             assert node.virtual == 0
             assert node.total == pytest.approx(sum(child.total for child in node.children))
             assert node.top == max(child.top for child in node.children)
-        paths = [tuple(map(id, path)) for path in search.leaves]
-        assert len(set(paths)) == len(paths)
-        assert all(len(path) == search.depth + 1 and path[-1].visits == 1 for path in search.leaves)
+        leaves = search.tree.leaves
+        assert len({tuple(map(id, path)) for path in leaves}) == len(leaves)
+        assert all(len(path) == search.depth and path[-1].visits == 1 for path in leaves)
 
     search = make(
         "cemcts",
@@ -103,6 +113,10 @@ def test_trees_of_any_form_keep_their_counts_and_spend_the_budget_exactly(
         widening=widening,
         alpha=alpha,
         split=split,
+        pairs=pairs,
+        virtual_visits=virtual_visits,
+        credit=credit,
+        recheck=recheck,
     )
     watched(search, budget, check)
 
@@ -128,7 +142,7 @@ def test_with_both_rates_zero_and_no_restart_the_distribution_never_moves() -> N
 
 def test_a_generation_says_that_its_asks_share_one_minibatch_the_mean_included() -> None:
     """Nine leaves in threes and their mean: four asks, of which only the next generation's first is new."""
-    search = make("cemcts", space_of(), 200, population=9, batch=3)
+    search = make("cemcts", space_of(), 200, population=9, batch=3, recheck=False)
     said = []
     for _ in range(8):
         population = search.ask(100)
@@ -152,16 +166,16 @@ def test_parts_partition_the_coordinates_and_follow_the_blocks_where_there_are_e
 
 def test_a_node_widens_by_its_visits_and_mirrors_every_second_child() -> None:
     """ceil(max(1, N)^alpha) children at N visits; the n-th leaf grows at n - 1 visits; alpha is 1/2."""
-    search = make("cemcts", space_of(), 200, population=10, batch=1, alpha=0.5, blocks=2)
+    search = make("cemcts", space_of(), 200, population=10, batch=1, alpha=0.5, blocks=2, pairs=False)
     counts = []
     for _ in range(10):
         population = search.ask(100)
         search.tell(population, sphere(population.values.double()))
-        counts.append(len(search.root.children))
+        counts.append(len(search.tree.root.children))
     assert counts == [1, 1, 2, 2, 2, 3, 3, 3, 3, 3]
-    draws = [child.draw for child in search.root.children]
-    assert torch.equal(draws[1], -draws[0])
-    assert not torch.equal(draws[2], draws[0])
+    names = [(child.number, child.sign) for child in search.tree.root.children]
+    assert names[1] == (names[0][0], -names[0][1])
+    assert names[2][0] != names[0][0]
 
 
 @pytest.mark.parametrize("name", ["cemcts", "cross-entropy"])
@@ -175,13 +189,15 @@ def test_a_generation_from_which_nothing_can_be_learnt_leaves_the_distribution(
     assert torch.equal(search.distribution.std, torch.full((10,), 0.25))
 
 
+def one_coordinate() -> Space:
+    return Space([Block("x", (1,), "vector")])
+
+
 def test_the_update_is_log_rank_weighted_with_the_second_moment_about_the_old_mean() -> None:
     """Two elites 3 and 1 of one coordinate with weights ln 2.5 and ln 1.25 over their sum."""
-    from algorithms.sampling import Distribution
-
-    normal = Distribution(1, 2.0, 0.5, 0.25, 0.0, "log-rank")
+    normal = Distribution(one_coordinate(), 2.0, eta_mean=0.5, eta_std=0.25)
     normal.mean[:] = 1.0
-    normal.update(slice(None), torch.tensor([[3.0], [1.0]]))
+    normal.update(slice(None), [torch.tensor([1.0]), torch.tensor([0.0])], elites=2, nodes=4)
     first = 0.9162907 / (0.9162907 + 0.2231436)
     assert float(normal.mean) == pytest.approx(1 + 0.5 * (first * 3 + (1 - first) * 1 - 1), rel=1e-5)
     assert float(normal.var) == pytest.approx(0.75 * 4 + 0.25 * first * 4, rel=1e-5)
@@ -197,6 +213,7 @@ def test_the_textbook_update_is_unweighted_and_about_the_new_mean() -> None:
         eta_std=1.0,
         update="textbook",
         mirrored=False,
+        eta_path=0.0,
     )
     asked = search.ask(100)
     search.tell(asked, torch.tensor([3.0, 1.0, 9.0, 2.0, 8.0, 4.0, 7.0, 6.0]).double())
@@ -206,7 +223,7 @@ def test_the_textbook_update_is_unweighted_and_about_the_new_mean() -> None:
 
 
 def test_the_incumbent_is_the_best_mean_and_a_failed_mean_is_none() -> None:
-    search = make("cross-entropy", space_of(), 200, population=8)
+    search = make("cross-entropy", space_of(), 200, population=8, recheck=False)
     means = []
     for loss in (0.3, 0.1, 0.2, torch.nan):
         leaves = search.ask(100)

@@ -248,7 +248,7 @@ def test_a_broken_plugin_is_listed_as_broken_and_stops_nothing(gradfree, monkeyp
         (("list", "algoritms"), "did you mean 'algorithms'?"),
         (("sweep",), "give both --tasks and --algorithms"),
         (("sweep", "no.yaml"), "no.yaml"),
-        (("sweep", "--tasks", "bowl", "--algorithms", "gues"), "did you mean 'guess'?"),
+        (("sweep", "--tasks", "bowl", "--algorithms", "gues"), "did you mean 'guess'"),
         (("sweep", "--tasks", "bowl", "--algorithms", "guess[sgma=1]"), "sgma"),
         (("sweep", "--tasks", "bowl", "--algorithms", "guess", "--budget", "-3"), "--budget"),
         (("plan", "--tasks", "bowl[dimension=x]", "--algorithms", "guess"), "dimension"),

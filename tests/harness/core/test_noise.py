@@ -60,6 +60,14 @@ def test_entries_have_mean_zero_and_variance_one(law: type[Noise]) -> None:
     assert abs(draws.var() - 1) < 0.05
 
 
+@pytest.mark.parametrize("law", [LowRank, HeldLowRank, Subspace])
+@pytest.mark.parametrize("rank", [2, 5])
+def test_defect_4_entries_have_variance_one_at_every_rank(law: type[LowRank], rank: int) -> None:
+    space = Space([Block("w", (50, 40), "matrix")])
+    draws = torch.stack([law(space, seed, 0, rank).draw(seed, "w") for seed in range(200)])
+    assert abs(draws.var() - 1) < 0.06
+
+
 @pytest.mark.parametrize("law", [HeldLowRank, Subspace])
 def test_a_held_factor_changes_at_the_end_of_its_window_and_not_before(law: type[HeldLowRank]) -> None:
     rights = [law(space(), 3, generation, rank=2, hold=2).factors(1, "a")[1] for generation in range(4)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.core import Block, Projected, Space
 
@@ -70,3 +72,28 @@ def test_duplicate_names_and_misfitting_starts_are_refused() -> None:
         Space([block, block])
     with pytest.raises(ValueError, match="fits no block"):
         Space([block], {"a": torch.zeros(3)})
+
+
+def test_only_a_space_in_place_lends_its_start_and_only_once() -> None:
+    weights = {"w": torch.ones(2)}
+    blocks = [Block("w", (2,), "vector")]
+    with pytest.raises(ValueError, match="lends nothing"):
+        Space(blocks, weights).lend()
+    lending = Space(blocks, weights, in_place=True)
+    assert lending.start()["w"] is weights["w"]
+    assert lending.lend()["w"] is weights["w"]
+    with pytest.raises(ValueError, match="no start any more"):
+        lending.lend()
+    with pytest.raises(ValueError, match="no start any more"):
+        lending.parameters(torch.zeros(1, 2))
+
+
+@given(rows=st.integers(1, 50), width=st.integers(1, 9), numbers=st.integers(1, 40), times=st.integers(1, 4))
+def test_slices_cover_the_rows_in_order_and_begin_at_multiples_of_a_tile(
+    rows: int, width: int, numbers: int, times: int
+) -> None:
+    block = Block("w", (rows, width), "matrix")
+    slices = list(block.slices(numbers, times))
+    assert [row for part in slices for row in range(rows)[part]] == list(range(rows))
+    tile = max(1, numbers // width)
+    assert all(part.start % (tile * times) == 0 for part in slices)

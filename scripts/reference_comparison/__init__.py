@@ -1,0 +1,1 @@
+"""Our algorithms beside reference implementations: same functions, seeds and budgets."""
