@@ -85,7 +85,7 @@ ROWS = (
     Row(steps=2),
     Row("mezo", {"step": "sgd"}, steps=2),
     Row("eggroll", {"step": "sgd"}),
-    Row("openai-es", {"step": "sgd", "decay": 0.0, "population": 8}),
+    Row("openai-es", {"step": "sgd", "decay": 0.0}),
     Row("mezo", {"step": "adam"}),
     Row("mezo", {"step": "momentum"}),
     Row("mezo", {"step": "sgd"}, "snapshot"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from typing import Any
 
@@ -201,9 +200,8 @@ class Chain(Algorithm):
         if population is None or self._moved is self.space:
             return population
         if isinstance(population, Perturbations):
-            noise = copy.copy(population.noise)  # a draw does not depend on the start
-            object.__setattr__(noise, "space", self.space)
-            return replace(population, noise=noise)
+            # A draw does not depend on the start.
+            return replace(population, noise=replace(population.noise, space=self.space))
         if self._offset is None:
             handed = self._handed
             assert handed is not None

@@ -66,7 +66,7 @@ def own(name: str, dimension: int, instance: int) -> Problem:
 
     The function is multiplied by a number so that the start's value is 1000, and the targets of bbob serve.
 
-    >>> float(own("rastrigin", 6, 1).excess(np.zeros((1, 6)))[0])
+    >>> round(float(own("rastrigin", 6, 1).excess(np.zeros((1, 6)))[0]), 6)
     1000.0
     """
     optimum = np.random.default_rng([instance, dimension]).standard_normal(dimension)

@@ -25,7 +25,7 @@ class Trial:
 
     >>> from reference_comparison.problems import own
     >>> trial = Trial(own("sphere", 4, 1), budget=3)
-    >>> trial(np.zeros((2, 4))).tolist(), trial.evaluations, trial.best
+    >>> trial(np.zeros((2, 4))).round(6).tolist(), trial.evaluations, round(trial.best, 6)
     ([1000.0, 1000.0], 2, 1000.0)
     """
 

@@ -93,7 +93,7 @@ def test_nevergrads_cma_tells_every_generation_where_two_point_adaptation_sets_i
     assert inner._es.countiter == len(asked) >= 14
 
 
-def test_a_tell_that_the_library_refuses_is_raised_and_not_swallowed(
+def test_defect_9_a_tell_that_the_library_refuses_is_raised_and_not_swallowed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     search = make("nevergrad", space_of(), 100, optimizer="DiagonalCMA")
@@ -219,13 +219,13 @@ def test_a_wizard_says_what_it_chose() -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["FCMA", "NLOPT_LN_SBPLX", "PymooNSGA2", "AXP"])
-def test_a_package_that_is_missing_is_named_and_nothing_else_runs_in_its_place(optimizer: str) -> None:
+def test_defect_9_a_package_that_is_missing_is_named_and_nothing_else_runs_in_its_place(optimizer: str) -> None:
     """Nevergrad answers with random points where the thread of such a library has died."""
     with pytest.raises(UserError, match=r"optimizer: .*(fcmaes|nlopt|pymoo|ax)"):
         drive(make("nevergrad", space_of(), 60, optimizer=optimizer), 60)
 
 
-def test_a_method_that_ends_early_is_not_continued_with_random_points(
+def test_defect_9_a_method_that_ends_early_is_not_continued_with_random_points(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     search = make("nevergrad", space_of(), 60, optimizer="SQP")
