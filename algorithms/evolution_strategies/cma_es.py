@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,7 +26,7 @@ class CMAES(NormalSearch):
     - ``C <- (1 - c_1 - c_mu sum w + (1 - h) c_1 c_c (2 - c_c)) C + c_1 p_c p_c' + c_mu sum w_i y_i y_i'``,
       in which a negative w_i is multiplied by ``d / |z_i|^2``.
 
-    The root of C is the symmetric one, so that the signs and the order of eigenvectors do not matter; it is
+    The root of C is the symmetric one, so that the signs and the order of eigenvectors do not matter. it is
     taken anew after max(1, floor(1 / (10 d (c_1 + c_mu)))) generations, and eigenvalues are then raised to
     1e-14 of the largest. A search that diverges, or whose C cannot be decomposed, starts again from its mean
     with the first sigma.
@@ -49,7 +50,7 @@ class CMAES(NormalSearch):
 
     source = "Hansen 2016"
     largest_dimension = 2000
-    kept = ("covariance", "_root", "_age", "_count", "_path_sigma", "_path_c")
+    kept = ("covariance", "_axes", "_lengths", "_steps", "_age", "_count", "_path_sigma", "_path_c")
 
     def __init__(
         self,
@@ -67,7 +68,9 @@ class CMAES(NormalSearch):
     def _begin(self) -> None:
         d = self.space.size
         self.covariance = torch.eye(d, dtype=torch.float64, device=self.space.device)
-        self._root = self.covariance.clone()
+        # The root is V diag(lengths) V', which is not formed: two thin products are cheaper than a full one.
+        self._axes, self._lengths = self.covariance.clone(), self._zeros(d) + 1
+        self._steps = self._zeros(0, d)
         self._age = self._count = 0
         self._path_sigma, self._path_c = self._zeros(d), self._zeros(d)
 
@@ -79,14 +82,17 @@ class CMAES(NormalSearch):
         return super()._draw(size)
 
     def _transformed(self, draws: Tensor) -> Tensor:
-        return draws @ self._root
+        return ((draws @ self._axes) * self._lengths) @ self._axes.T
+
+    def _keep(self, steps: Tensor) -> None:
+        self._steps = steps
 
     def _update(self, draws: Tensor, losses: Tensor) -> None:
         n, d = draws.shape
         k = cma_constants(d, n)
         recombine = member_weights(losses, k.positive).to(draws.device)
         z = recombine @ draws
-        y = z @ self._root
+        y = recombine @ self._steps
         self.mean = self.mean + self.sigma * y
         self._count += 1
         self._age += 1
@@ -106,7 +112,7 @@ class CMAES(NormalSearch):
             weights = torch.where(weights < 0, scaled, weights)
         total = float(k.signed.sum()) if self.active else 1.0
         keep = 1 - k.c_1 - k.c_mu * total + (0.0 if settled else k.c_1 * k.c_c * (2 - k.c_c))
-        rows = torch.cat([draws @ self._root, self._path_c[None]])
+        rows = torch.cat([self._steps, self._path_c[None]])
         rates = torch.cat([k.c_mu * weights, weights.new_full((1,), k.c_1)])
         self.covariance.addmm_((rows * rates[:, None]).T, rows, beta=keep)
         self.sigma *= math.exp(k.c_sigma / k.d_sigma * (length - 1))
@@ -114,8 +120,8 @@ class CMAES(NormalSearch):
     def _decompose(self) -> None:
         self._age = 0
         try:
-            values, vectors = torch.linalg.eigh(self.covariance)
-        except torch.linalg.LinAlgError:
+            values, vectors = _eigh(self.covariance)
+        except (np.linalg.LinAlgError, torch.linalg.LinAlgError):
             values, vectors = self.covariance.new_full((1,), torch.nan), self.covariance
         least, largest = float(values[0]), float(values[-1])
         if not (math.isfinite(least) and math.isfinite(largest) and largest > 0):
@@ -125,7 +131,16 @@ class CMAES(NormalSearch):
         if least < largest / CONDITION_LIMIT:
             values = values.clamp(min=largest / CONDITION_LIMIT)
             self.covariance = (vectors * values) @ vectors.T
-        self._root = (vectors * values.sqrt()) @ vectors.T
+        self._axes, self._lengths = vectors, values.sqrt()
 
     def _spread(self) -> float:
         return self.sigma * math.sqrt(max(0.0, float(self.covariance.diagonal().max())))
+
+
+def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    if matrix.device.type != "cpu":
+        values, vectors = torch.linalg.eigh(matrix)
+        return values, vectors
+    # A sixth faster than torch's on one thread (d = 500), and nearly all of this algorithm's time.
+    pair = np.linalg.eigh(matrix.numpy())
+    return torch.from_numpy(pair.eigenvalues), torch.from_numpy(pair.eigenvectors)

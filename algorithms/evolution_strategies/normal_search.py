@@ -65,19 +65,15 @@ class NormalSearch(Algorithm):
         if size < max(2, self.population / 2):
             return None
         self._draws = self._draw(size - size % self.multiple)
-        return Points((self.mean + self.sigma * self._transformed(self._draws)).float())
+        steps = self._transformed(self._draws)
+        self._keep(steps)
+        return Points((self.mean + self.sigma * steps).float())
 
     def tell(self, population: Population, losses: Tensor, gradients: Tensor | None = None) -> None:
-        draws, self._draws = self._draws, self._zeros(0, self.space.size)
-        if not informative(losses):
-            return
-        before = self.mean
-        self._update(draws, losses)
-        if not (math.isfinite(float(self.mean.sum())) and self._spread() <= _BOUND * self.first_sigma):
-            self.mean = self.mean if bool(self.mean.isfinite().all()) else before
-            self.sigma = self.first_sigma
-            self._begin()
-        self.sigma = max(self.sigma, self.first_sigma / _BOUND)
+        if informative(losses):
+            self._move(losses)
+        self._draws = self._zeros(0, self.space.size)
+        self._keep(self._draws)
 
     def best(self) -> Points:
         return Points(self.mean.float()[None])
@@ -105,6 +101,9 @@ class NormalSearch(Algorithm):
     def _transformed(self, draws: Tensor) -> Tensor:
         """``A z`` for draws ``[n, d]``."""
 
+    def _keep(self, steps: Tensor) -> None:
+        """Hold ``A z`` of the members ``[n, d]`` that are asked for, for their update."""
+
     @abstractmethod
     def _update(self, draws: Tensor, losses: Tensor) -> None:
         """Move mean, sigma and A; the losses tell something."""
@@ -112,6 +111,16 @@ class NormalSearch(Algorithm):
     @abstractmethod
     def _spread(self) -> float:
         """The largest standard deviation of a coordinate, or a bound of it; not finite where A is not."""
+
+    def _move(self, losses: Tensor) -> None:
+        """Update, and start again where that led out of all bounds."""
+        before = self.mean
+        self._update(self._draws, losses)
+        if not (math.isfinite(float(self.mean.sum())) and self._spread() <= _BOUND * self.first_sigma):
+            self.mean = self.mean if bool(self.mean.isfinite().all()) else before
+            self.sigma = self.first_sigma
+            self._begin()
+        self.sigma = max(self.sigma, self.first_sigma / _BOUND)
 
     def _draw(self, size: int) -> Tensor:
         # Drawn in float32: twice as fast, and its granularity is far below what ranks can tell.
