@@ -89,8 +89,7 @@ class Center:
         if step.measures:
             for block, rows, slope in self._slopes(gradient):
                 step.measure(block.name, block.shape, slope, rows)
-        key = np.random.SeedSequence([self.seed, step.count]).generate_state(1)[0]
-        generator = torch.Generator(device=self.space.device).manual_seed(int(key))
+        generator = self._rounding(step.count)
         for block, rows, slope in self._slopes(gradient):
             scale = block.scale if self.units == "scale" else 1.0
             here = self.parameters[block.name][rows]
@@ -109,6 +108,13 @@ class Center:
         else:
             self._parameters = _copy(state)
 
+    def _rounding(self, step: int) -> torch.Generator | None:
+        """What rounds up or down in a step; None where nothing is rounded at random."""
+        if not any(value.dtype in _ROUNDED for value in self.parameters.values()):
+            return None
+        key = np.random.SeedSequence([self.seed, step]).generate_state(1)[0]
+        return torch.Generator(device=self.space.device).manual_seed(int(key))
+
     def _slopes(
         self, gradient: Callable[[str, slice], Tensor | None]
     ) -> Iterator[tuple[Block, slice, Tensor]]:
@@ -122,7 +128,7 @@ class Center:
                 yield block, rows, slope.to(dtype)
 
 
-def stochastic_round(values: Tensor, dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+def stochastic_round(values: Tensor, dtype: torch.dtype, generator: torch.Generator | None) -> Tensor:
     """Round to one of the two neighbours in a 16-bit dtype, so that the expectation is the value itself.
 
     Steps much smaller than a weight's last bit would vanish under rounding to nearest. Other dtypes are
@@ -134,11 +140,10 @@ def stochastic_round(values: Tensor, dtype: torch.dtype, generator: torch.Genera
     >>> rounded.unique().tolist(), abs(float(rounded.float().mean()) - 1.001) < 1e-4
     ([1.0, 1.0078125], True)
     """
-    if dtype == torch.bfloat16:
-        return _bfloat16(values.float(), generator)
-    if dtype == torch.float16:
-        return _float16(values, generator)
-    return values.to(dtype)
+    if dtype not in _ROUNDED:
+        return values.to(dtype)
+    assert generator is not None
+    return _ROUNDED[dtype](values.float(), generator)
 
 
 def _bfloat16(values: Tensor, generator: torch.Generator) -> Tensor:
@@ -165,3 +170,6 @@ def _wide(values: Tensor) -> Tensor:
 
 def _copy(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in parameters.items()}
+
+
+_ROUNDED = {torch.bfloat16: _bfloat16, torch.float16: _float16}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import torch
@@ -38,8 +39,9 @@ class Estimator(ABC):
         return (evaluations - cls.center) // len(cls.signs)
 
     @classmethod
+    @lru_cache(maxsize=64)
     def members(cls, queries: int) -> tuple[Tensor, Tensor]:
-        """Names int64 ``[n]`` and signs int8 ``[n]`` of what is evaluated.
+        """Names int64 ``[n]`` and signs int8 ``[n]`` of what is evaluated; not to be written to.
 
         >>> [part.tolist() for part in Antithetic.members(2)]
         [[0, 0, 1, 1], [1, -1, 1, -1]]

@@ -39,7 +39,10 @@ def finite(losses: Tensor) -> Tensor:
     [1.0, 3.0, 3.0]
     """
     losses = losses.double()
-    good = losses[losses.isfinite()]
+    fine = losses.isfinite()
+    if bool(fine.all()):
+        return losses
+    good = losses[fine]
     if not len(good):
         return torch.zeros_like(losses)
     worst, best = float(good.max()), float(good.min())

@@ -33,7 +33,9 @@ class Step(ABC):
         self.count += 1
         self.lr = lr
 
-    def measure(self, block: str, shape: Sequence[int], gradient: Tensor, rows: slice = slice(None)) -> None:
+    def measure(  # noqa: B027 - most need not see it
+        self, block: str, shape: Sequence[int], gradient: Tensor, rows: slice = slice(None)
+    ) -> None:
         """See the gradient in the rows of a block, before any change is asked for."""
 
     def whole(self, gradient: Tensor, lr: float) -> Tensor:
@@ -161,7 +163,7 @@ class Normalised(Step):
 
 
 class ClipUp(Step):
-    """``v <- m v + lr g/|g|``, then v cut to the length ``2 lr``; ``-v`` (Toklu, Liskowski & Srivastava, 2020).
+    """``v <- m v + lr g/|g|``, then v cut to the length ``2 lr``; ``-v`` (Toklu et al., ClipUp, 2020).
 
     >>> step = ClipUp()
     >>> [round(float(step.whole(torch.tensor([7.0]), lr=0.5)), 3) for _ in range(4)]

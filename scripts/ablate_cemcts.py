@@ -243,7 +243,7 @@ def main() -> None:
     )
     parser.add_argument("out", type=Path)
     parser.add_argument("--sweep", help="a sweep file of your own, beside the quick suite")
-    parser.add_argument("--repetitions", type=int, default=5, help="of each function")
+    parser.add_argument("--repetitions", type=int, default=3, help="of each function")
     parser.add_argument("--largest", type=int, default=500, help="dimension of the functions")
     parser.add_argument("--tasks", help="only these of the quick suite, separated by commas")
     parser.add_argument("--cells", type=Path, help="folder of the stored sweeps; a temporary one by default")

@@ -91,7 +91,7 @@ def product(batch: Batch, name: str, own: Tensor, x: Tensor, transposed: bool = 
     if factors is not None:
         left, right = (factor.to(x.dtype) for factor in (factors[::-1] if transposed else factors))
         narrow = torch.bmm(x.reshape(n, -1, x.shape[-1]), right)
-        y = torch.baddbmm(y.reshape(n, -1, y.shape[-1]), narrow, left.mT)
+        y = y.reshape(n, -1, y.shape[-1]).baddbmm_(narrow, left.mT)
     return y.reshape(*lead, -1)
 
 

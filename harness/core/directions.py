@@ -128,9 +128,8 @@ class Sparse(Gaussian):
 def slices(space: Space) -> Iterator[tuple[str, slice]]:
     """All rows of all blocks, tile by tile, as ``(block, rows)``."""
     for block in space.blocks:
-        height = max(1, TILE // block.row_size)
-        for first in range(0, block.rows, height):
-            yield block.name, slice(first, min(block.rows, first + height))
+        for rows in block.slices(TILE):
+            yield block.name, rows
 
 
 def _dot(a: Tensor, b: Tensor) -> float:

@@ -6,7 +6,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -46,20 +45,13 @@ class Noise(ABC):
     has_factors: ClassVar[bool] = False
     """Whether ``factors`` answers for matrices."""
 
-    @cached_property
-    def _first_tile(self) -> tuple[int, ...]:
-        """Where each block's tiles begin in the numbering of all tiles; the last entry is their count."""
-        starts = [0]
-        for block in self.space.blocks:
-            starts.append(starts[-1] + math.ceil(block.rows / _tile_rows(block.row_size)))
-        return tuple(starts)
-
     def _generator(
         self, member: int, block: str, tile: int = 0, generation: int | None = None
     ) -> torch.Generator:
         # A CPU generator of torch keeps 32 bits of its seed, so hashing the whole key would let two
         # draws collide. Members and tiles are numbered instead, and the number is scrambled one-to-one.
-        number = member * self._first_tile[-1] + self._first_tile[self.space.position(block)] + tile
+        first = self.space.first_slices(TILE)
+        number = member * first[-1] + first[self.space.position(block)] + tile
         base = _scramble(_scramble(self.seed & _MASK) ^ _scramble((self.seed >> 32) + 1))
         base = _scramble((base + (self.generation if generation is None else generation)) & _MASK)
         generator = torch.Generator(device=self.space.device)
@@ -82,7 +74,7 @@ class Noise(ABC):
             ``[rows, *rest]`` of that dtype.
         """
         shape = self.space.block(block).shape
-        height = _tile_rows(self.space.block(block).row_size)
+        height = self.space.block(block).rows_of(TILE)
         if shape[0] <= height:
             return self._fill(self._generator(member, block), shape)[rows].to(dtype)
         wanted = (torch.arange(shape[0])[rows] if isinstance(rows, slice) else rows).to(self.space.device)
@@ -143,10 +135,6 @@ class Rademacher(Noise):
         octets = torch.randint(0, 256, (words, 1), generator=generator, device=device, dtype=torch.uint8)
         bits = (octets >> torch.arange(8, device=device, dtype=torch.uint8)) & 1
         return (2.0 * bits.reshape(-1)[: math.prod(shape)].float() - 1.0).reshape(shape)
-
-
-def _tile_rows(row_size: int) -> int:
-    return max(1, TILE // row_size)
 
 
 def _scramble(value: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -55,13 +56,17 @@ class Block:
         """Numbers in one row."""
         return self.size // self.rows
 
+    def rows_of(self, numbers: int) -> int:
+        """How many of its rows so many numbers fill, one at least."""
+        return max(1, numbers // self.row_size)
+
     def slices(self, numbers: int, times: int = 1) -> Iterator[slice]:
         """Its rows in slices of ``times`` times as many rows as ``numbers`` numbers fill, one at least.
 
         >>> list(Block("weight", (5, 4), "matrix").slices(9))
         [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
         """
-        height = max(1, numbers // self.row_size) * times
+        height = self.rows_of(numbers) * times
         for first in range(0, self.rows, height):
             yield slice(first, min(self.rows, first + height))
 
@@ -94,6 +99,7 @@ class Space:
     ) -> None:
         self.in_place = in_place
         self.lent = False
+        self._first_slices: dict[int, tuple[int, ...]] = {}
         self.blocks = tuple(blocks)
         self._index = {block.name: position for position, block in enumerate(self.blocks)}
         if not self.blocks or len(self._index) != len(self.blocks):
@@ -120,6 +126,17 @@ class Space:
     def position(self, name: str) -> int:
         """The block's place in the order of blocks, part of the key of its noise."""
         return self._index[name]
+
+    def first_slices(self, numbers: int) -> tuple[int, ...]:
+        """Where each block's ``slices(numbers)`` begin in a numbering of all; the last entry is their count.
+
+        >>> Space([Block("a", (5, 4), "matrix"), Block("b", (3,), "vector")]).first_slices(9)
+        (0, 3, 4)
+        """
+        if numbers not in self._first_slices:
+            counts = (math.ceil(block.rows / block.rows_of(numbers)) for block in self.blocks)
+            self._first_slices[numbers] = (0, *itertools.accumulate(counts))
+        return self._first_slices[numbers]
 
     def start(self) -> dict[str, Tensor]:
         """The starting parameters, a tensor of the block's shape for each block; not to be written to.
