@@ -219,7 +219,9 @@ def test_a_wizard_says_what_it_chose() -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["FCMA", "NLOPT_LN_SBPLX", "PymooNSGA2", "AXP"])
-def test_defect_9_a_package_that_is_missing_is_named_and_nothing_else_runs_in_its_place(optimizer: str) -> None:
+def test_defect_9_a_package_that_is_missing_is_named_and_nothing_else_runs_in_its_place(
+    optimizer: str,
+) -> None:
     """Nevergrad answers with random points where the thread of such a library has died."""
     with pytest.raises(UserError, match=r"optimizer: .*(fcmaes|nlopt|pymoo|ax)"):
         drive(make("nevergrad", space_of(), 60, optimizer=optimizer), 60)
