@@ -92,7 +92,7 @@ class Descent(Algorithm):
         self.generation += 1
 
     def best(self) -> Perturbations:
-        """The center: a copy, which later steps do not move."""
+        """The center: a copy, which later steps do not move; itself, where the space is ``in_place``."""
         alone = torch.zeros(1, dtype=torch.int64), torch.zeros(1, dtype=torch.int8)
         return self._around(self.center.copy(), *alone)
 

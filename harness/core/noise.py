@@ -77,7 +77,8 @@ class Noise(ABC):
         height = self.space.block(block).rows_of(TILE)
         if shape[0] <= height:
             return self._fill(self._generator(member, block), shape)[rows].to(dtype)
-        wanted = (torch.arange(shape[0])[rows] if isinstance(rows, slice) else rows).to(self.space.device)
+        wanted = torch.arange(*rows.indices(shape[0])) if isinstance(rows, slice) else rows
+        wanted = wanted.to(self.space.device)
         out = torch.empty(len(wanted), *shape[1:], device=self.space.device)
         for tile in torch.unique(wanted // height).tolist():
             rest = (min(height, shape[0] - tile * height), *shape[1:])

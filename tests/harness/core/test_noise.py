@@ -52,10 +52,10 @@ def test_seed_generation_member_and_block_each_change_the_draw(law: type[Noise])
     assert len(different) == len(drawn), "same-shaped tensors must not share their perturbation"
 
 
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("law", sorted(set(LAWS) - {Subspace}, key=str))  # one normal number a draw
 def test_entries_have_mean_zero_and_variance_one(law: type[Noise]) -> None:
     space = Space([Block("w", (50, 40), "matrix")])
-    draws = torch.stack([law(space, seed, 0).draw(seed, "w") for seed in range(300)])
+    draws = torch.stack([law(space, seed, 0).draw(seed % 3, "w") for seed in range(300)])
     assert abs(draws.mean()) < 0.02
     assert abs(draws.var() - 1) < 0.05
 
@@ -63,9 +63,9 @@ def test_entries_have_mean_zero_and_variance_one(law: type[Noise]) -> None:
 @pytest.mark.parametrize("law", [LowRank, HeldLowRank, Subspace])
 @pytest.mark.parametrize("rank", [2, 5])
 def test_defect_4_entries_have_variance_one_at_every_rank(law: type[LowRank], rank: int) -> None:
-    space = Space([Block("w", (50, 40), "matrix")])
-    draws = torch.stack([law(space, seed, 0, rank).draw(seed, "w") for seed in range(200)])
-    assert abs(draws.var() - 1) < 0.06
+    space = Space([Block("w", (20, 15), "matrix")])
+    draws = torch.stack([law(space, seed, 0, rank).draw(seed, "w") for seed in range(1000)])
+    assert abs(draws.var() - 1) < 0.08  # three to four standard deviations
 
 
 @pytest.mark.parametrize("law", [HeldLowRank, Subspace])
