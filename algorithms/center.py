@@ -150,7 +150,8 @@ def _bfloat16(values: Tensor, generator: torch.Generator) -> Tensor:
     """A bfloat16 is the upper half of a float32: add a random number to the lower half, and cut that off."""
     bits = torch.empty(values.shape, dtype=torch.int32, device=values.device)
     bits.random_(0, 2**16, generator=generator).add_(values.view(torch.int32))
-    return bits.bitwise_right_shift_(16).to(torch.int16).view(torch.bfloat16)
+    rounded = bits.bitwise_right_shift_(16).to(torch.int16).view(torch.bfloat16)
+    return torch.where(values.isnan(), values.bfloat16(), rounded)  # the bits of some would wrap around
 
 
 def _float16(values: Tensor, generator: torch.Generator) -> Tensor:

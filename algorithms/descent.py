@@ -13,8 +13,9 @@ from algorithms.center import Center
 from algorithms.estimators import Estimator
 from algorithms.options import Units, generation_size
 from algorithms.steps import StepRule, step_rule
-from harness.core import Algorithm, Budget, Gaussian, Noise, Perturbations, Population, Space
+from harness.core import Algorithm, Budget, Gaussian, Noise, Perturbations, Population, Space, UserError
 
+_LARGEST = 1e30  # of a weight, so that a step stays within float32
 Law = Callable[[Space, int, int], Noise]
 """A law of directions, given a space, a seed and a generation."""
 
@@ -56,6 +57,8 @@ class Descent(Algorithm):
         absorbed: bool = False,
     ) -> None:
         super().__init__(space, budget, seed)
+        if decay and space.in_place and units == "scale":
+            raise UserError("weights moved in place decay to zero, not to a start: use units=raw, or decay=0")
         self.estimator, self.law = estimator, law
         self.queries = max(queries, estimator.fewest)
         self.radius, self.lr = sigma, lr
@@ -88,13 +91,15 @@ class Descent(Algorithm):
         assert isinstance(population, Perturbations)
         if self.estimator.informative(losses):
             weights = self.estimator.weights(losses, 1.0 if self.absorbed else self.sigma())
-            self._descend(population, weights)
+            if within_bounds(weights):
+                self._descend(population, weights)
         self.generation += 1
 
     def best(self) -> Perturbations:
         """The center: a copy, which later steps do not move; itself, where the space is ``in_place``."""
-        alone = torch.zeros(1, dtype=torch.int64), torch.zeros(1, dtype=torch.int8)
-        return self._around(self.center.copy(), *alone)
+        law = self.law(self.space, self.seed, self.generation)
+        alone = torch.zeros(1, dtype=torch.int64)
+        return Perturbations(self.center.copy(), law, 0.0, alone, alone.to(torch.int8))
 
     def state(self) -> dict[str, Any]:
         return {
@@ -127,7 +132,11 @@ class Descent(Algorithm):
         return {name: each[name] * factor for name, factor in self._relative.items()}
 
     def _descend(self, population: Perturbations, weights: Tensor) -> None:
-        self.center.descend(self.step, self.rate(), self._gradient([(population.noise, weights)]))
+        self._move(self.rate(), [(population.noise, weights)])
+
+    def _move(self, lr: float, terms: Sequence[tuple[Noise, Tensor]]) -> None:
+        """A step along the sum of terms."""
+        self.center.descend(self.step, lr, self._gradient(terms))
 
     def _gradient(self, terms: Sequence[tuple[Noise, Tensor]]) -> Callable[[str, slice], Tensor | None]:
         """The sum of ``w_j u_j`` over the terms' directions 0, 1, ..., with decay, by block and rows."""
@@ -144,6 +153,15 @@ class Descent(Algorithm):
             return estimate + self.decay * self.center.position(block, rows) if self.decay else estimate
 
         return gradient
+
+
+def within_bounds(weights: Tensor) -> bool:
+    """Whether a step with these weights stays within float32; not so where a search diverges.
+
+    >>> within_bounds(torch.tensor([1.0, -2.0])), within_bounds(torch.tensor([1e50], dtype=torch.float64))
+    (True, False)
+    """
+    return float(weights.abs().max()) <= _LARGEST
 
 
 def _is(factor: float | Tensor, number: float) -> bool:

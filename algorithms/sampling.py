@@ -70,7 +70,6 @@ class Distribution:
         eta_path: how strongly the length of the path of the mean moves the standard deviations in common.
         floor: least standard deviation.
         update: ``log-rank`` or ``textbook``.
-        device: of its vectors.
 
     With ``eta_path`` above 0 the standard deviations are also multiplied by
     ``exp(eta_path c/D (|p|/sqrt(d) - 1))``, where ``p <- (1 - c) p + sqrt(c (2 - c)/q) sum v z`` is as long

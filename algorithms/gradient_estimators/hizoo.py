@@ -9,10 +9,12 @@ from torch import Tensor
 
 from algorithms.descent import Descent
 from algorithms.estimators import Curvature
-from algorithms.options import Count, Positive, Share, Units
+from algorithms.options import Count, OpenShare, Positive, Units
 from algorithms.steps import StepRule
 from harness.core import Budget, Perturbations, Population, Space
 from harness.core.noise import TILE
+
+_LEAST = 1e-12
 
 
 class HiZOO(Descent):
@@ -23,7 +25,8 @@ class HiZOO(Descent):
     steps with the new H). With q queries, an extension, both estimates are means over them. A step costs
     2q + 1 evaluations. A generation with a failed evaluation leaves H as it is.
 
-    Memory: H and its root, two float32 numbers per parameter.
+    H is held between 1e-12 and 1e12. Memory: H, its root and the radii of the generation that is asked for,
+    three float32 numbers per parameter.
 
     The published values, with ``units=raw``: sigma 1e-3, lr 1e-6, smoothing 1e-8 or 1e-6, one query.
 
@@ -61,7 +64,7 @@ class HiZOO(Descent):
         *,
         sigma: Positive = 0.5,
         lr: Positive = 1.0,
-        smoothing: Share = 1e-3,
+        smoothing: OpenShare = 1e-3,
         queries: Count = 1,
         step: StepRule = "sgd",
         units: Units = "scale",
@@ -99,6 +102,7 @@ class HiZOO(Descent):
                     square = square + curvature * population.noise.draw(member, block.name, rows).square()
                 here = self.hessian[block.name][rows]
                 here.mul_(1 - self.smoothing + self.smoothing / len(curvatures) * square)
+                here.clamp_(_LEAST, 1 / _LEAST)
 
     def state(self) -> dict[str, Any]:
         return super().state() | {"hessian": {name: value.clone() for name, value in self.hessian.items()}}

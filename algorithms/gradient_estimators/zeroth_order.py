@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import partial
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from algorithms.estimators import (
     Standardised,
 )
 from algorithms.gradient_estimators.small_weights import SmallWeights
-from algorithms.options import Count, Positive, Share, Units
+from algorithms.options import Count, Positive, Share, Units, chosen
 from algorithms.steps import StepRule
 from harness.core import (
     Budget,
@@ -129,6 +130,14 @@ class ZerothOrder(Descent):
             step=step,
         )
         self.law = SmallWeights(self.center, share) if direction == "sparse" else law(direction, rank, hold)
+
+    @classmethod
+    def misfit(cls, dimension: int, budget: int, **options: Any) -> str | None:
+        if "estimator" in inspect.signature(cls).parameters:
+            kind = _ESTIMATORS[chosen(cls, options, "estimator")]
+            if budget < (price := kind.price(kind.fewest)):
+                return f"a budget of {budget} is under the {price} evaluations of a step"
+        return super().misfit(dimension, budget)
 
     def state(self) -> dict[str, Any]:
         small = {"thresholds": dict(self.law.thresholds)} if isinstance(self.law, SmallWeights) else {}

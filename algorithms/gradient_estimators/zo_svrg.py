@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from algorithms.descent import within_bounds
 from algorithms.gradient_estimators.zeroth_order import ZerothOrder
 from algorithms.options import Count, Positive, Units
 from algorithms.steps import StepRule
@@ -132,7 +133,8 @@ class ZOSVRG(ZerothOrder):
             here, self._here = self._here, None
             if bool(here.isfinite().any()) and bool(losses.isfinite().any()):
                 change = self._weights(here) - self._weights(losses)
-                self._move(self.lr_between, [(population.noise, change), *self._kept()])
+                if within_bounds(change):
+                    self._move(self.lr_between, [(population.noise, change), *self._kept()])
             self._left -= 1
         self.generation += 1
 
@@ -141,8 +143,8 @@ class ZOSVRG(ZerothOrder):
         if not self._counted:
             self._full = []
         self._counted += 1
-        if self.estimator.informative(losses):
-            self._full.append((self.generation, self._weights(losses)))
+        if self.estimator.informative(losses) and within_bounds(weights := self._weights(losses)):
+            self._full.append((self.generation, weights))
         if self._last:
             self.snapshot = self.center.state()
             if self._full:
@@ -158,9 +160,6 @@ class ZOSVRG(ZerothOrder):
             (self.law(self.space, self.seed, generation), weights / len(self._full))
             for generation, weights in self._full
         ]
-
-    def _move(self, lr: float, terms: list[tuple[Noise, Tensor]]) -> None:
-        self.center.descend(self.step, lr, self._gradient(terms))
 
     def state(self) -> dict[str, Any]:
         return super().state() | {

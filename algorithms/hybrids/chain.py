@@ -21,6 +21,7 @@ from harness.core import (
     Points,
     Population,
     Space,
+    UserError,
 )
 
 
@@ -202,6 +203,11 @@ class Chain(Algorithm):
         if isinstance(population, Perturbations):
             # A draw does not depend on the start.
             return replace(population, noise=replace(population.noise, space=self.space))
+        if self.space.in_place and not isinstance(self._handed, Points):
+            raise UserError(
+                f"{self.stages[1]} asks for points, and cannot follow weights that are moved in place: "
+                f"take one that perturbs, or a tuning that copies"
+            )
         if self._offset is None:
             handed = self._handed
             assert handed is not None

@@ -21,7 +21,7 @@ class Factored(Gaussian):
     """Matrices and embeddings get ``A B^T`` with ``rank`` columns in A and B; vectors get normal entries.
 
     Args:
-        rank: of the product, cut to the extents of a block.
+        rank: of the product.
     """
 
     rank: int = 1
@@ -117,7 +117,8 @@ class HeldLowRank(Factored):
 class Subspace(Factored):
     """``U Z V^T sqrt(out in) / rank``: normal Z fresh for every member; U, V held for ``hold`` generations.
 
-    U and V have ``rank`` orthonormal columns, the Q of a normal matrix's QR decomposition.
+    U and V have ``rank`` orthonormal columns, the Q of a normal matrix's QR decomposition; no more than the
+    block has rows or columns.
 
     Source: Yu et al., Zeroth-Order Fine-Tuning of LLMs in Random Subspaces (SubZero), arXiv 2410.08989.
 

@@ -89,9 +89,10 @@ class Perturbations:
         """The space that the noise is bound to."""
         return self.noise.space
 
-    def step(self, block: str) -> float | Tensor:
-        """``scale_b * sigma``: the size of a perturbation in parameter units."""
+    def step(self, block: str, rows: Rows = slice(None)) -> float | Tensor:
+        """``scale_b * sigma``, or rows of it: the size of a perturbation in parameter units."""
         sigma = self.sigma if isinstance(self.sigma, (int, float)) else self.sigma[block]
+        sigma = sigma[rows] if isinstance(sigma, Tensor) else sigma
         return self.space.block(block).scale * sigma
 
     def materialise(self, block: str, rows: Rows = slice(None)) -> Tensor:
@@ -101,9 +102,8 @@ class Perturbations:
 
         The sum is taken in float32 (or the center's wider dtype) and cast once.
         """
-        center, step = self.center[block][rows], self.step(block)
+        center, step = self.center[block][rows], self.step(block, rows)
         wide = center.to(torch.promote_types(center.dtype, torch.float32))
-        step = step[rows] if isinstance(step, Tensor) else step
         out = torch.empty(len(self), *center.shape, dtype=center.dtype, device=center.device)
         drawn: dict[int, Tensor] = {}
         for i, (member, sign) in enumerate(zip(self.members.tolist(), self.signs.tolist(), strict=True)):

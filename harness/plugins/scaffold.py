@@ -73,11 +73,11 @@ def write_package(name: str, into: Path) -> Path:
     ['README.md', 'my_optimizer.py', 'pyproject.toml', 'tests']
     """
     module = name.replace("-", "_")
-    _refuse(name, module)
+    kind = "".join(word.capitalize() for word in name.split("-"))
+    _refuse(name, module, kind)
     folder = into / name
     if folder.exists():
         raise UserError(f"{folder} exists; choose another name, or another folder with --into")
-    kind = "".join(word.capitalize() for word in name.split("-"))
     source = resources.files("harness.plugins").joinpath("template.py").read_text(encoding="utf-8")
     files = {
         "pyproject.toml": _PYPROJECT,
@@ -98,11 +98,15 @@ def write_package(name: str, into: Path) -> Path:
     return folder
 
 
-def _refuse(name: str, module: str) -> None:
+def _refuse(name: str, module: str, kind: str) -> None:
     if not _NAME.fullmatch(name):
         raise UserError(f"{shown(name)} is no name for a package; write lower-case words as in my-optimizer")
     if name in ALGORITHMS.names():
         party = ALGORITHMS.provider(name)
         raise UserError(f"algorithm {name!r} is already registered by {party}; choose another name")
+    from harness.plugins import template  # late: it brings torch
+
+    if hasattr(template, kind):
+        raise UserError(f"{name!r}: the algorithm itself uses something called {kind}; choose another name")
     if keyword.iskeyword(module) or importlib.util.find_spec(module) is not None:
         raise UserError(f"{name!r}: Python knows {module!r} as something else; choose another name")

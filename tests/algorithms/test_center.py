@@ -79,10 +79,8 @@ def test_a_second_search_of_the_same_weights_is_refused() -> None:
 def test_decay_to_the_start_is_refused_in_place_and_decay_to_zero_is_not() -> None:
     losses = torch.tensor([1.0, 0.0], dtype=torch.float64)
     options = {"population": 2, "step": "sgd", "decay": 0.1}
-    to_start = make("openai-es", space_over(weights(), in_place=True), 100, **options)
-    asked = to_start.ask(2)
     with pytest.raises(UserError, match="units=raw"):
-        to_start.tell(asked, losses)
+        make("openai-es", space_over(weights(), in_place=True), 100, **options)
     to_zero = make("openai-es", space_over(weights(), in_place=True), 100, units="raw", **options)
     to_zero.tell(to_zero.ask(2), losses)
 
@@ -154,3 +152,10 @@ def test_what_needs_no_rounding_stays_as_it_is(dtype: torch.dtype) -> None:
     odd = torch.tensor([torch.inf, -torch.inf, torch.nan, 0.0])
     assert torch.equal(stochastic_round(odd, dtype, generator)[[0, 1, 3]], odd[[0, 1, 3]].to(dtype))
     assert stochastic_round(odd, dtype, generator)[2].isnan()
+
+
+@pytest.mark.parametrize("bits", [0x7FFFFFFF, -1, 0x7F800001, 0x7FC00000])
+def test_nan_stays_nan_whatever_its_bits(bits: int) -> None:
+    values = torch.tensor([bits], dtype=torch.int32).view(torch.float32)
+    generator = torch.Generator().manual_seed(0)
+    assert bool(stochastic_round(values, torch.bfloat16, generator).isnan())

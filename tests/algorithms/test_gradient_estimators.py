@@ -544,3 +544,22 @@ def test_all_members_of_a_generation_and_their_center_are_asked_once() -> None:
         pairs = list(zip(asked.members.tolist(), asked.signs.tolist(), strict=True))
         assert len(set(pairs)) == len(pairs)
         assert asked.signs.tolist().count(0) == 1
+
+
+@pytest.mark.parametrize("name", ["one-point", "residual-feedback", "zo-svrg"])
+def test_a_search_that_diverges_beyond_float32_stays_where_it_is(name: str) -> None:
+    algorithm = make(name, space_of(), 60)
+    asked = drive(algorithm, 60, loss=lambda points: 1e38 * points.double().square().sum(1) ** 2 + 1e50)
+    assert torch.cat(asked).isfinite().all()
+
+
+def test_hizoo_survives_directions_without_curvature() -> None:
+    algorithm = make("hizoo", space_of(), 90, smoothing=0.999)
+    drive(algorithm, 90, loss=lambda points: points.sum(1).round())
+    assert coordinates(algorithm.best()).isfinite().all()
+
+
+@pytest.mark.parametrize("estimator", ["standardised", "damped"])
+def test_a_budget_under_one_step_is_a_misfit(estimator: str) -> None:
+    assert REGISTERED["zeroth-order"].load().misfit(4, 2, estimator=estimator)
+    assert REGISTERED["zeroth-order"].load().misfit(4, 3, estimator=estimator) is None
