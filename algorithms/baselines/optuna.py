@@ -53,7 +53,7 @@ class Optuna(Algorithm):
     family = "baselines"
     source = "Akiba et al. 2019 (Optuna)"
     libraries = ("optuna", "cmaes")
-    largest_dimension = 10_000
+    largest_dimension = 2000
 
     def __init__(
         self,
