@@ -183,7 +183,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--share", type=float, default=1.0, help="of the instances and budgets")
     parser.add_argument("--instances", type=int, help="the first so many only")
     parser.add_argument("--again", nargs="*", default=[], help="contestants to run anew")
-    parser.add_argument("--runs", type=Path, default=ROOT / "build" / "reference_runs.csv")
+    parser.add_argument("--runs", type=Path, default=ROOT / "results" / "references" / "runs.csv")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "references")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
