@@ -10,8 +10,8 @@ from torch import Tensor
 
 from algorithms.center import Center, stochastic_round
 from algorithms.steps import SGD, Step
-from harness.core import Block, Space, UserError
-from tests.algorithms.drive import make
+from harness.core import AlgorithmSpec, Block, Space, UserError
+from tests.algorithms.drive import REGISTERED, make
 
 
 def weights() -> dict[str, Tensor]:
@@ -159,3 +159,17 @@ def test_nan_stays_nan_whatever_its_bits(bits: int) -> None:
     values = torch.tensor([bits], dtype=torch.int32).view(torch.float32)
     generator = torch.Generator().manual_seed(0)
     assert bool(stochastic_round(values, torch.bfloat16, generator).isnan())
+
+
+def test_points_cannot_follow_weights_that_are_moved_in_place() -> None:
+    stages = (
+        AlgorithmSpec("mezo", REGISTERED["mezo"].load()),
+        AlgorithmSpec("snes", REGISTERED["snes"].load()),
+    )
+    space = space_over(weights(), in_place=True)
+    chain = make("chain", space, 40, first=stages[0], then=stages[1], share=0.1)
+    for _ in range(2):
+        asked = chain.ask(4)
+        chain.tell(asked, torch.linspace(0.0, 1.0, len(asked), dtype=torch.float64))
+    with pytest.raises(UserError, match="take one that perturbs"):
+        chain.ask(36)

@@ -110,3 +110,10 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         UserError, match="mine cannot be written: Not a directory; choose another with --into"
     ):
         write_package("mine", tmp_path / "file")
+
+
+@pytest.mark.parametrize("name", ["points", "space", "budget"])
+def test_a_class_that_would_hide_what_the_algorithm_uses_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match="choose another name"):
+        write_package(name, tmp_path)
+    assert not list(tmp_path.iterdir())
