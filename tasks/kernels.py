@@ -90,9 +90,19 @@ def product(batch: Batch, name: str, own: Tensor, x: Tensor, transposed: bool = 
     y = nn.functional.linear(x, table.mT if transposed else table)
     if factors is not None:
         left, right = (factor.to(x.dtype) for factor in (factors[::-1] if transposed else factors))
-        narrow = torch.bmm(x.reshape(n, -1, x.shape[-1]), right)
-        y = y.reshape(n, -1, y.shape[-1]).baddbmm_(narrow, left.mT)
+        _add_low_rank(y.reshape(n, -1, y.shape[-1]), x.reshape(n, -1, x.shape[-1]), left, right)
     return y.reshape(*lead, -1)
+
+
+def _add_low_rank(y: Tensor, x: Tensor, left: Tensor, right: Tensor) -> None:
+    """``y += (x @ right) @ left.T`` in place: y ``[n, k, out]``, x ``[n, k, in]``, left and right the factors.
+
+    A product with few columns is slow: one column is a product with a vector, more go in as rows.
+    """
+    if right.shape[-1] == 1:
+        y.addcmul_(torch.bmm(x, right), left.mT)
+    else:
+        y.baddbmm_(torch.bmm(right.mT, x.mT).mT, left.mT)
 
 
 def _side_by_side(x: Tensor, pieces: Iterable[tuple[slice, Tensor]], width: int) -> Tensor:
