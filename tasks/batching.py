@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,8 +11,8 @@ from torch import Tensor
 
 from harness.core import Perturbations, Population, Projected, Space, UserError
 from harness.core.noise import TILE
-from tasks.chunks import chunk_members, in_chunks
-from tasks.encoding import Encoded
+from tasks.chunks import Chunks, first_guess, most_members
+from tasks.encoding import ALIGNED, Encoded
 from tasks.forward import answer_logits
 from tasks.language_model import LanguageModel
 from tasks.tuning.base import Tuning, View, parameters_of
@@ -20,10 +21,13 @@ from tasks.weights import Weights
 SCORED_ROWS = 32
 """Rows of one piece in scoring: fixed, so that no product's shape depends on company."""
 
+WORTHWHILE = 0.25
+"""Share of the tokens that has to be saved before what rows have in common is computed apart."""
+
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """One candidate of a population, to be run on some rows; all members of a call have equally many."""
+    """One candidate of a population, to be run on some rows."""
 
     population: Population
     index: int
@@ -41,31 +45,52 @@ class Batches:
         tuning: how a candidate changes it.
         space: that candidates are points of.
         words: tokens of the label words, int64 ``[C]``.
+        common: how many tokens all rows begin with.
+
+    ``forward_seconds`` counts the seconds in the model's forwards, synchronised with the device.
     """
 
-    def __init__(self, model: LanguageModel, tuning: Tuning, space: Space, words: Tensor) -> None:
+    def __init__(
+        self, model: LanguageModel, tuning: Tuning, space: Space, words: Tensor, common: int = 0
+    ) -> None:
         self.model, self.tuning, self.space, self.words = model, tuning, space, words
+        self.common = common
+        self.chunks = Chunks()
+        self.forward_seconds = 0.0
 
     def run(self, members: Sequence[Member]) -> list[Tensor]:
-        """Logits of the label words, ``[R, C]`` on the CPU, for each member."""
-        if not members:
-            return []
+        """Logits of the label words, ``[R, C]`` on the CPU, for each member.
+
+        Members with equally many rows of equal length share forwards.
+        """
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for i, member in enumerate(members):
+            alike.setdefault(tuple(member.rows.ids.shape), []).append(i)
+        found: dict[int, Tensor] = {}
+        for group in alike.values():
+            found |= zip(group, self._run_alike([members[i] for i in group]), strict=True)
+        return [found[i] for i in range(len(members))]
+
+    def _run_alike(self, members: Sequence[Member]) -> list[Tensor]:
         rows, length = members[0].rows.ids.shape
         fewest = max(2, -(-4 // rows))
-        size = chunk_members(
-            self.model.device,
-            rows * (length + self.tuning.prefix_tokens),
-            self.model.bytes_per_token,
-            self._bytes_per_member(members[0].population),
-            fewest,
-        )
+        tokens = rows * (length + self.tuning.prefix_tokens)
+        taken = tokens * self.model.bytes_per_token + self._bytes_per_member(members[0].population)
+        shape = _path(members[0].population), rows, length
 
         def filled(chunk: Sequence[Member]) -> list[Tensor]:
             whole = [*chunk, *[chunk[-1]] * (fewest - len(chunk))]
             return list(self._logits(self._view(whole), [member.rows for member in whole]))[: len(chunk)]
 
         with torch.no_grad():
-            return in_chunks(members, size, fewest, filled)
+            return self.chunks.run(
+                members,
+                shape,
+                first_guess(self.model.device, tokens),
+                most_members(self.model.device, taken),
+                fewest,
+                filled,
+            )
 
     def run_alone(self, candidate: Population | None, rows: Encoded) -> Tensor:
         """Logits ``[R, C]`` of one candidate on many rows; None is the untouched model.
@@ -87,8 +112,22 @@ class Batches:
         return self._logits(view, [rows] * len(values))
 
     def _logits(self, view: View, rows: Sequence[Encoded]) -> Tensor:
-        logits = answer_logits(self.model, self.words, joined(rows), view.weights, view.tensors, view.prefix)
-        return logits.cpu()
+        begin = time.perf_counter()
+        once = self._once(view, rows[0])
+        logits = answer_logits(
+            self.model, self.words, joined(rows), view.weights, view.tensors, view.prefix, once
+        )
+        here = logits.cpu()  # which waits for the device
+        self.forward_seconds += time.perf_counter() - begin
+        return here
+
+    def _once(self, view: View, rows: Encoded) -> int:
+        """How many positions to compute once for all rows of a member: those alike, where that pays."""
+        count, length = rows.ids.shape
+        prompt = 0 if view.prefix is None else view.prefix.shape[1]
+        alike = (prompt + self.common) // ALIGNED * ALIGNED
+        saved = alike * (1 - 1 / count) / (prompt + length)
+        return alike if saved >= WORTHWHILE and self.model.resumes else 0
 
     def _view(self, chunk: Sequence[Member]) -> View:
         populations = _populations(chunk)
@@ -108,18 +147,31 @@ class Batches:
         return 3 * sum(weight.nbytes for weight in weights)
 
 
-def pieces(rows: Encoded) -> list[Encoded]:
-    """Rows in pieces of one size, the last filled up with its own first row."""
+def pieces(rows: Encoded, prefix: int) -> list[Encoded]:
+    """Rows in pieces of one size, from short rows to long ones; the last filled up with its own first row.
+
+    >>> lengths = torch.tensor([9, 5, 24, 3, 8, 7])
+    >>> rows = Encoded(torch.zeros(6, 24, dtype=torch.long), lengths, torch.arange(6))
+    >>> [(piece.ids.shape[1], piece.labels.tolist()) for piece in pieces(rows, 0)]
+    [(24, [3, 1, 5, 4, 0, 2])]
+    """
     size = min(SCORED_ROWS, max(4, len(rows)))
-    index = torch.arange(-(-len(rows) // size) * size)
-    index[index >= len(rows)] = 0
-    return [rows[part] for part in torch.split(index, size)]
+    index = torch.full((-(-len(rows) // size) * size,), -1)
+    index[: len(rows)] = torch.argsort(rows.lengths, stable=True)
+    parts = [torch.where(part < 0, part[0], part) for part in torch.split(index, size)]
+    return [rows[part].trimmed(prefix) for part in parts]
 
 
 def joined(parts: Sequence[Encoded]) -> Encoded:
     """Rows one after another."""
     columns: list[Callable[[Encoded], Tensor]] = [lambda p: p.ids, lambda p: p.lengths, lambda p: p.labels]
     return Encoded(*(torch.cat([column(part) for part in parts]) for column in columns))
+
+
+def _path(population: Population) -> str:
+    """What decides how a population's members are computed, and with it the time that one takes."""
+    law = population.noise if isinstance(population, Perturbations) else population
+    return type(law).__name__
 
 
 def _populations(chunk: Sequence[Member]) -> list[Population]:

@@ -1,8 +1,9 @@
-"""How many members go through one forward: as many as memory and the processor's caches like."""
+"""How many members go through one forward: what fits into memory and was measured to be fastest."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
 import psutil
@@ -12,65 +13,153 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 SHARE = 0.5  # of the free memory that one forward may fill
-CPU_TOKENS = 4096  # more in one forward fall out of the caches and are slower per token
+FIRST_TOKENS = {"cpu": 1536}  # a first guess: what one forward's activations keep in the caches
+FIRST_TOKENS_ELSEWHERE = 16384
+TRIALS = 3  # timings of a size before it is judged by its best
+WORTHWHILE = 0.97  # a larger size has to be that much faster, for it takes more memory
 
 
-def free_bytes(device: torch.device) -> int:
-    """Memory that is free on the device now."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+def most_members(device: torch.device, bytes_per_member: int) -> int:
+    """How many members fit into the free memory of a device at once, at least one.
 
-
-def chunk_members(
-    device: torch.device, tokens: int, bytes_per_token: int, bytes_per_member: int, fewest: int
-) -> int:
-    """Members in one forward.
-
-    Args:
-        device: where it runs.
-        tokens: of one member's rows, padding included.
-        bytes_per_token: of activations that live at once.
-        bytes_per_member: of weights that live at once for each member.
-        fewest: never less than this.
-
-    >>> chunk_members(torch.device("cpu"), 512, 1000, 0, 2)
-    8
+    >>> most_members(torch.device("cpu"), 2**62)
+    1
     """
-    by_memory = int(SHARE * free_bytes(device)) // (tokens * bytes_per_token + bytes_per_member)
-    by_cache = CPU_TOKENS // tokens if device.type == "cpu" else by_memory
-    return max(fewest, min(by_memory, by_cache))
+    if device.type == "cuda":
+        free = int(torch.cuda.mem_get_info(device)[0])
+    else:
+        free = int(psutil.virtual_memory().available)
+    return max(1, int(SHARE * free) // bytes_per_member)
 
 
-def in_chunks(items: Sequence[T], size: int, fewest: int, run: Callable[[Sequence[T]], list[R]]) -> list[R]:
-    """Run items chunk by chunk; on out-of-memory the chunk is halved and what is done is kept.
+def first_guess(device: torch.device, tokens: int) -> int:
+    """Members of so many tokens each to begin with.
+
+    >>> first_guess(torch.device("cpu"), 384)
+    4
+    """
+    return max(1, FIRST_TOKENS.get(device.type, FIRST_TOKENS_ELSEWHERE) // tokens)
+
+
+class Sizes:
+    """The sizes of chunk that were tried for one shape: the smallest, and twice as many each time.
+
+    Climbs from the first guess to a neighbour as long as that is faster.
 
     Args:
-        items: what to run.
-        size: items in a chunk.
-        fewest: a chunk of this size that does not fit raises.
-        run: gives a result for each item.
+        fewest: smallest size.
+        first: where to begin, rounded down to a size.
 
-    Raises:
-        MemoryError: where even ``fewest`` items do not fit.
+    >>> sizes = Sizes(fewest=2, first=9)
+    >>> sizes.choose(most=100, left=50)
+    8
+    >>> for size, seconds in ((8, 1.0), (16, 1.5), (4, 0.9), (2, 0.95)):
+    ...     for _ in range(TRIALS):
+    ...         sizes.note(size, seconds * size)
+    >>> sizes.choose(most=100, left=50), sizes.choose(most=3, left=50), sizes.choose(most=100, left=5)
+    (4, 2, 3)
+    """
 
-    >>> in_chunks([1, 2, 3], 2, 1, lambda chunk: [10 * item for item in chunk])
+    def __init__(self, fewest: int, first: int) -> None:
+        self.fewest = fewest
+        self.first = max(fewest, fewest * 2 ** max(0, (first // fewest).bit_length() - 1))
+        self.limit: int | None = None
+        self._seconds: dict[int, list[float]] = {}
+
+    def choose(self, most: int, left: int) -> int:
+        """How many of the items that are left go into the next chunk.
+
+        Args:
+            most: items that fit into memory (the smallest size is tried in any case).
+            left: items still to be run.
+        """
+        most = max(self.fewest, most if self.limit is None else min(most, self.limit))
+        best = self._best()
+        for size in (best, 2 * best, best // 2):
+            if self.fewest <= size <= min(most, left) and len(self._seconds.get(size, ())) < TRIALS:
+                return size
+        while best > most:
+            best //= 2
+        return -(-left // -(-left // best))  # chunks of nearly equal size
+
+    def note(self, size: int, seconds: float) -> None:
+        """Take in how long a chunk took, if it is of a size that is tried."""
+        if size % self.fewest or (size // self.fewest).bit_count() != 1:
+            return
+        tried = self._seconds.setdefault(size, [])
+        if len(tried) < TRIALS:
+            tried.append(seconds / size)
+
+    def exceeded(self, size: int) -> int:
+        """A chunk of that size did not fit: half of it from now on."""
+        self.limit = max(self.fewest, size // 2)
+        self._seconds = {tried: seconds for tried, seconds in self._seconds.items() if tried <= self.limit}
+        return self.limit
+
+    def _best(self) -> int:
+        judged = {size: min(s) for size, s in sorted(self._seconds.items()) if len(s) == TRIALS}
+        if not judged:
+            return self.first if self.limit is None else min(self.first, self.limit)
+        best = next(iter(judged))
+        for size, seconds in judged.items():
+            if seconds < WORTHWHILE * judged[best]:
+                best = size
+        return best
+
+
+class Chunks:
+    """Runs items in chunks, whose size is found by measuring and remembered for each shape.
+
+    On out-of-memory the chunk is halved, what is done is kept, and the smaller size is remembered.
+
+    >>> Chunks().run([1, 2, 3], "shape", 2, 2, 1, lambda chunk: [10 * item for item in chunk])
     [10, 20, 30]
     """
-    done: list[R] = []
-    while len(done) < len(items):
-        size = min(size, len(items) - len(done))
-        try:
-            done += run(items[len(done) : len(done) + size])
-        except RuntimeError as error:
-            if not _out_of_memory(error):
-                raise
-            if size <= fewest:
-                raise MemoryError(f"{size} candidates do not fit into memory: {error}") from error
-            size = max(fewest, size // 2)
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-    return done
+
+    def __init__(self) -> None:
+        self.sizes: dict[Hashable, Sizes] = {}
+
+    def run(
+        self,
+        items: Sequence[T],
+        shape: Hashable,
+        first: int,
+        most: int,
+        fewest: int,
+        call: Callable[[Sequence[T]], list[R]],
+    ) -> list[R]:
+        """Results of all items, in order.
+
+        Args:
+            items: what to run.
+            shape: whatever the time of an item depends on.
+            first: a guess at the best size, for a shape not seen before.
+            most: items that fit into memory.
+            fewest: a chunk of this size that does not fit raises.
+            call: gives a result for each item of a chunk.
+
+        Raises:
+            MemoryError: where even ``fewest`` items do not fit.
+        """
+        sizes = self.sizes.setdefault(shape, Sizes(fewest, first))
+        done: list[R] = []
+        while len(done) < len(items):
+            size = sizes.choose(most, len(items) - len(done))
+            chunk = items[len(done) : len(done) + size]
+            begin = time.perf_counter()
+            try:
+                done += call(chunk)
+            except RuntimeError as error:
+                if not _out_of_memory(error):
+                    raise
+                if size <= fewest:
+                    raise MemoryError(f"{size} candidates do not fit into memory: {error}") from error
+                sizes.exceeded(size)
+                if torch.cuda.is_available():
+                    torch.cuda.empty_cache()
+                continue
+            sizes.note(size, time.perf_counter() - begin)
+        return done
 
 
 def _out_of_memory(error: RuntimeError) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,35 @@ class Encoded:
 
     def __getitem__(self, rows: Tensor | slice) -> Encoded:
         return Encoded(self.ids[rows], self.lengths[rows], self.labels[rows])
+
+    def trimmed(self, prefix: int = 0) -> Encoded:
+        """Without the padding that none of these rows needs, still ``ALIGNED`` with a prefix before it.
+
+        >>> rows = Encoded(torch.zeros(2, 24, dtype=torch.long), torch.tensor([9, 5]), torch.tensor([0, 1]))
+        >>> rows.trimmed().ids.shape, rows.trimmed(prefix=5).ids.shape
+        (torch.Size([2, 16]), torch.Size([2, 11]))
+        """
+        length = _aligned(int(self.lengths.max()), prefix)
+        return Encoded(self.ids[:, :length], self.lengths, self.labels)
+
+
+def _aligned(length: int, prefix: int) -> int:
+    return -(-(length + prefix) // ALIGNED) * ALIGNED - prefix
+
+
+def common_start(splits: Iterable[Encoded]) -> Tensor:
+    """The tokens that all rows begin with, int64 ``[C]``; each row has at least one more.
+
+    >>> one, two = torch.tensor([[1, 7, 3, 4]]), torch.tensor([[1, 7, 5, 0]])
+    >>> label = torch.zeros(1)
+    >>> common_start([Encoded(one, torch.tensor([4]), label), Encoded(two, torch.tensor([3]), label)])
+    tensor([1, 7])
+    """
+    parts = list(splits)
+    first = parts[0].ids[0]
+    shortest = min(int(part.lengths.min()) for part in parts) - 1
+    same = torch.stack([(part.ids == first).all(0) for part in parts]).all(0)[:shortest]
+    return first[: int(same.long().cumprod(0).sum())]
 
 
 def check_template(data: TextData, tokenizer: Any, limit: int) -> None:
@@ -72,7 +101,7 @@ def encode(data: TextData, tokenizer: Any, longest: int, prefix: int = 0) -> dic
     length = max(len(tokens) for rows in tokenised.values() for tokens in rows)
     # A product's last bits depend on how its operands lie in memory, and in attention each thread has
     # operands of its own: with whole cache lines all threads' lie alike.
-    length = min(longest, -(-(length + prefix) // ALIGNED) * ALIGNED - prefix)
+    length = min(longest, _aligned(length, prefix))
     return {split: _padded(tokenised[split], data.splits[split], length) for split in tokenised}
 
 

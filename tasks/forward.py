@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ def answer_logits(
     weights: Weights,
     tensors: frozenset[str] = frozenset(),
     prefix: Tensor | None = None,
+    once: int = 0,
 ) -> Tensor:
     """Logits of the label words at the answer position, for n members on R rows each.
 
@@ -34,6 +36,8 @@ def answer_logits(
         weights: how the n members see the model's tensors.
         tensors: names of the tensors that they see differently from the model's own.
         prefix: soft prompts ``[n, P, width]`` put before each of a member's rows.
+        once: so many positions, prompt and text, are the same in all rows of a member: they are computed
+            once for all of them.
 
     Returns:
         ``[n, R, C]``, float32 or wider.
@@ -41,18 +45,43 @@ def answer_logits(
     n, device = weights.members, model.device
     ids, last = rows.ids.to(device), rows.lengths.to(device) - 1
     own = len(rows) // n
-    if prefix is None:
-        inputs, length = {"input_ids": ids}, ids.shape[1]
-    else:
-        prompts = prefix.to(model.dtype).repeat_interleave(own, dim=0)
-        embedded = torch.cat([prompts, model.embedding(ids)], dim=1)
-        inputs, length = {"inputs_embeds": embedded}, embedded.shape[1]
-        last = last + prefix.shape[1]
-    batch = Batch(weights, own, own * length)
-    layers = seen(model.model, batch, tensors) if tensors else nullcontext()
-    with layers, _answering(model, words.to(device), weights, last):
-        logits: Tensor = model.model(**inputs, use_cache=False).logits
+    prompts = None if prefix is None else prefix.to(model.dtype)
+    kept: dict[str, Any] = {"use_cache": False}
+    if once:
+        start, prompts, text = _divided(prompts, once)
+        begin = _inputs(model, ids[::own, :text], start)
+        with _seen(model, Batch(weights, 1, once), tensors):
+            past = model.model.base_model(**begin, use_cache=True).past_key_values
+        past.batch_repeat_interleave(own)
+        kept = {"use_cache": True, "past_key_values": past}
+        ids, last = ids[:, text:], last - text
+    inputs = _inputs(model, ids, None if prompts is None else prompts.repeat_interleave(own, dim=0))
+    length = ids.shape[1] + (0 if prompts is None else prompts.shape[1])
+    last = last + length - ids.shape[1]
+    with (
+        _seen(model, Batch(weights, own, own * length), tensors),
+        _answering(model, words.to(device), weights, last),
+    ):
+        logits: Tensor = model.model(**inputs, **kept).logits
     return logits.reshape(n, own, len(words))
+
+
+def _divided(prompts: Tensor | None, once: int) -> tuple[Tensor | None, Tensor | None, int]:
+    """The part of the prompts within the first positions, the rest, and how many of text are among them."""
+    length = 0 if prompts is None else prompts.shape[1]
+    if prompts is None or once >= length:
+        return prompts, None, once - length
+    return prompts[:, :once], prompts[:, once:], 0
+
+
+def _inputs(model: LanguageModel, ids: Tensor, prompts: Tensor | None) -> dict[str, Tensor]:
+    if prompts is None:
+        return {"input_ids": ids}
+    return {"inputs_embeds": torch.cat([prompts, model.embedding(ids)], dim=1)}
+
+
+def _seen(model: LanguageModel, batch: Batch, tensors: frozenset[str]) -> AbstractContextManager[None]:
+    return seen(model.model, batch, tensors) if tensors else nullcontext()
 
 
 @contextmanager

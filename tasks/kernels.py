@@ -95,7 +95,7 @@ def product(batch: Batch, name: str, own: Tensor, x: Tensor, transposed: bool = 
 
 
 def _add_low_rank(y: Tensor, x: Tensor, left: Tensor, right: Tensor) -> None:
-    """``y += (x @ right) @ left.T`` in place: y ``[n, k, out]``, x ``[n, k, in]``, left and right the factors.
+    """``y += (x @ right) @ left.T`` in place, for y ``[n, k, out]`` and x ``[n, k, in]``.
 
     A product with few columns is slow: one column is a product with a vector, more go in as rows.
     """

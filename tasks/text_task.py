@@ -28,7 +28,7 @@ from harness.core import (
 )
 from tasks.batching import Batches, Member, pieces
 from tasks.datasets import TextData
-from tasks.encoding import Encoded, check_template, encode, label_tokens
+from tasks.encoding import Encoded, check_template, common_start, encode, label_tokens
 from tasks.language_model import LanguageModel
 from tasks.objectives import Objective, metrics
 from tasks.splits import few_shot, minibatch
@@ -91,7 +91,12 @@ class TextTask(Task):
     @cached_property
     def batches(self) -> Batches:
         """What runs members through the model."""
-        return Batches(self.model, self.tuning, self.space, self.words)
+        common = len(common_start(self.encoded.values()))
+        return Batches(self.model, self.tuning, self.space, self.words, common)
+
+    @property
+    def forward_seconds(self) -> float:  # type: ignore[override]  # it is measured where forwards run
+        return self.batches.forward_seconds
 
     def evaluate(self, requests: Sequence[Request]) -> list[Evaluation]:
         rows = [self.minibatch(request.repetition, request.generation) for request in requests]
@@ -116,11 +121,12 @@ class TextTask(Task):
     def score(
         self, candidates: Sequence[tuple[Population | None, int]], split: Split
     ) -> list[dict[str, float]]:
-        rows = [self._rows(split, repetition) for _, repetition in candidates]
         found: list[list[Tensor]] = [[] for _ in candidates]
         packed: list[tuple[int, Member]] = []
-        for i, (candidate, _) in enumerate(candidates):
-            for piece in pieces(rows[i]):
+        rows = []
+        for i, (candidate, repetition) in enumerate(candidates):
+            rows.append(pieces(self._rows(split, repetition), self.tuning.prefix_tokens))
+            for piece in rows[i]:
                 if candidate is not None and self.tuning.packs:
                     packed.append((i, Member(candidate, 0, piece)))
                 else:
@@ -128,8 +134,10 @@ class TextTask(Task):
         logits = self.batches.run([member for _, member in packed])
         for (i, _), mine in zip(packed, logits, strict=True):
             found[i].append(mine)
+        counts = [len(self._rows(split, repetition)) for _, repetition in candidates]
         return [
-            metrics(torch.cat(mine)[: len(own)], own.labels) for mine, own in zip(found, rows, strict=True)
+            metrics(torch.cat(mine)[:count], torch.cat([piece.labels for piece in own])[:count])
+            for mine, own, count in zip(found, rows, counts, strict=True)
         ]
 
     def score_cost(self, split: Split, repetition: int) -> Cost:
@@ -154,7 +162,7 @@ class TextTask(Task):
         chosen = self.splits(repetition)
         key = f"{self.protocol.seed + repetition} minibatch"
         numbers = minibatch(chosen.train, self.protocol.minibatch, key, generation)
-        return self.encoded[chosen.train_from][torch.tensor(numbers)]
+        return self.encoded[chosen.train_from][torch.tensor(numbers)].trimmed(self.tuning.prefix_tokens)
 
     def _rows(self, split: Split, repetition: int) -> Encoded:
         chosen = self.splits(repetition)

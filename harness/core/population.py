@@ -9,7 +9,10 @@ import torch
 from torch import Tensor
 
 from harness.core.noise import Noise, Rows
+from harness.core.parallel import side_by_side
 from harness.core.space import Space
+
+_WORTH_A_THREAD = 2**15  # numbers of a draw
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,14 +108,21 @@ class Perturbations:
         center, step = self.center[block][rows], self.step(block, rows)
         wide = center.to(torch.promote_types(center.dtype, torch.float32))
         out = torch.empty(len(self), *center.shape, dtype=center.dtype, device=center.device)
-        drawn: dict[int, Tensor] = {}
+        places: dict[int, list[tuple[int, int]]] = {}  # mirrored members share a draw
         for i, (member, sign) in enumerate(zip(self.members.tolist(), self.signs.tolist(), strict=True)):
-            if not sign:
+            if sign:
+                places.setdefault(member, []).append((i, sign))
+            else:
                 out[i] = center
-                continue
-            if member not in drawn:  # mirrored neighbours share a draw
-                drawn = {member: step * self.noise.draw(member, block, rows, wide.dtype)}
-            out[i] = wide + sign * drawn[member]
+
+        def draw(member: int) -> Tensor:
+            return self.noise.draw(member, block, rows, wide.dtype)
+
+        in_turn = center.numel() < _WORTH_A_THREAD or center.device.type != "cpu"
+        draws = map(draw, places) if in_turn else side_by_side(draw, list(places))
+        for drawn, members in zip(draws, places.values(), strict=True):
+            for i, sign in members:
+                _displaced(wide, sign, step, drawn, out[i])
         return out
 
     def coordinates(self) -> Tensor:
@@ -125,6 +135,17 @@ class Perturbations:
                 for i in range(len(self))
             ]
         )
+
+
+def _displaced(center: Tensor, sign: int, step: float | Tensor, drawn: Tensor, out: Tensor) -> None:
+    """``out = center + sign * step * drawn`` in one pass, summed in the center's type and cast to out's."""
+    same = out.dtype == center.dtype
+    if isinstance(step, Tensor):
+        sum_ = torch.addcmul(center, drawn, step, value=sign, out=out if same else None)
+    else:
+        sum_ = torch.add(center, drawn, alpha=sign * step, out=out if same else None)
+    if not same:
+        out.copy_(sum_)
 
 
 Population = Points | Perturbations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -146,6 +146,11 @@ class Task(ABC):
     """Whether Gradients may be asked for."""
     shares_forward: bool = True
     """Whether requests of several cells go through one forward; else each is best timed alone."""
+    forward_seconds: float | None = None
+    """Seconds this task has spent in its model's forwards so far, synchronised with the device; None where it
+    does not tell: then all of evaluate counts as forward."""
+    company: Hashable | None = None
+    """Tasks of equal company advance together; None for a task that advances alone."""
 
     @property
     def dimension(self) -> int:

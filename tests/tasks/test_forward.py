@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ from harness.core import (
     UserError,
 )
 from tasks import batching
+from tasks.chunks import Sizes
 from tasks.datasets import TextData
 from tasks.language_model import LanguageModel
 from tasks.objectives import cross_entropy
@@ -48,15 +50,17 @@ TOLERANCE = {"float64": 1e-9, "float32": 1e-5}
 
 
 @cache
-def few_reviews() -> TextData:
+def few_reviews(template: str | None = None) -> TextData:
     whole = sentiment()
-    return TextData(
-        whole.name, {split: rows[:80] for split, rows in whole.splits.items()}, whole.template, whole.words
-    )
+    few = {split: rows[:80] for split, rows in whole.splits.items()}
+    return TextData(whole.name, few, template or whole.template, whole.words)
 
 
-def make_task(model: LanguageModel, tuning: Tuning, minibatch: int = 6) -> TextTask:
-    return TextTask(few_reviews(), model, tuning, cross_entropy, Protocol(minibatch=minibatch), "toy")
+def make_task(
+    model: LanguageModel, tuning: Tuning, minibatch: int = 6, template: str | None = None
+) -> TextTask:
+    data = few_reviews() if template is None else few_reviews(template)
+    return TextTask(data, model, tuning, cross_entropy, Protocol(minibatch=minibatch), "toy")
 
 
 def population(task: TextTask, kind: str, members: int = 5, seed: int = 0) -> Population:
@@ -130,7 +134,7 @@ def test_losses_are_bit_equal_whatever_the_chunking_order_and_neighbours(
     alone = task.evaluate([mine])[0].losses
     assert not alone.isnan().any()
     for chunk in (1, 3, 1000):
-        monkeypatch.setattr(batching, "chunk_members", lambda *_, n=chunk: max(_[-1], n))
+        monkeypatch.setattr(Sizes, "choose", lambda sizes, most, left, n=chunk: max(sizes.fewest, n))
         for company in ([mine, *others], [*others, mine], [others[1], mine, others[0]]):
             answers = task.evaluate(company)
             assert torch.equal(answers[company.index(mine)].losses, alone), (chunk, len(company))
@@ -180,6 +184,58 @@ def test_scoring_agrees_with_evaluation_on_the_same_rows(load: Load, tuning: str
     assert [s["loss"] for s in scored[:2]] == pytest.approx(losses.tolist(), rel=1e-5)
 
 
+LONG_TEMPLATE = "this is what people say about a film they saw today : {text} it was"
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "opt", "granite"])
+@pytest.mark.parametrize("tuning", ["long prompt", "lora", "full"])
+@pytest.mark.parametrize("kind", ["points", "gaussian", "low-rank"])
+def test_what_rows_have_in_common_is_computed_once_with_the_same_result(
+    load: Load, monkeypatch: pytest.MonkeyPatch, family: str, tuning: str, kind: str
+) -> None:
+    make = {"long prompt": lambda: PromptTuning(tokens=20), **TUNINGS}[tuning]
+    task = make_task(load(family, "float64"), make(), template=LONG_TEMPLATE)
+    asked = [Request(population(task, kind), 0, 1)]
+    once, widths = task.evaluate(asked)[0].losses, []
+    real = task.model.model.forward
+    monkeypatch.setattr(
+        task.model.model, "forward", lambda **inputs: widths.append(_width(inputs)) or real(**inputs)
+    )
+    assert torch.equal(task.evaluate(asked)[0].losses, once)
+    assert 0 < max(widths) <= task.minibatch(0, 1).ids.shape[1] - 8
+    monkeypatch.setattr(batching, "WORTHWHILE", 2.0)
+    torch.testing.assert_close(task.evaluate(asked)[0].losses, once, rtol=1e-9, atol=1e-9)
+    assert max(widths) >= task.minibatch(0, 1).ids.shape[1]
+    assert once.std() > 1e-7
+
+
+def _width(inputs: dict[str, Any]) -> int:
+    return int(inputs["input_ids" if "input_ids" in inputs else "inputs_embeds"].shape[1])
+
+
+@pytest.mark.parametrize("tuning", ["prompt", "lora", "full"])
+def test_losses_are_bit_equal_in_any_company_where_the_start_is_computed_once(
+    load: Load, monkeypatch: pytest.MonkeyPatch, tuning: str
+) -> None:
+    task = make_task(load("llama"), TUNINGS[tuning](), template=LONG_TEMPLATE)
+    mine = Request(population(task, "low-rank"), 0, 1)
+    others = [Request(population(task, "points", n, seed=n), n % 3, n) for n in (1, 2, 4)]
+    alone = task.evaluate([mine])[0].losses
+    for chunk in (1, 3, 1000):
+        monkeypatch.setattr(Sizes, "choose", lambda sizes, most, left, n=chunk: max(sizes.fewest, n))
+        for company in ([mine, *others], [others[1], mine, others[0]]):
+            assert torch.equal(task.evaluate(company)[company.index(mine)].losses, alone)
+
+
+def test_short_rows_are_not_padded_to_the_longest_of_the_data_set(load: Load) -> None:
+    task = make_task(load("llama"), LoRATuning())
+    widths = {task.minibatch(0, generation).ids.shape[1] for generation in range(20)}
+    longest = task.encoded["train"].ids.shape[1]
+    assert all(width % 8 == 0 and width <= longest for width in widths)
+    short = task.encoded["train"].lengths <= 8
+    assert task.encoded["train"][short.nonzero().flatten()].trimmed().ids.shape[1] == 8
+
+
 def test_out_of_memory_halves_the_chunk_and_loses_nothing(
     load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,8 +251,14 @@ def test_out_of_memory_halves_the_chunk_and_loses_nothing(
         return real(model, words, rows, weights, *rest)
 
     monkeypatch.setattr(batching, "answer_logits", small_memory)
+    monkeypatch.setattr(batching, "first_guess", lambda *_: 100)
+    task = make_task(task.model, LoRATuning())
     assert torch.equal(task.evaluate([Request(points, 0, 0)])[0].losses, expected)
     assert sizes == [9, 4, 4, 2], "halved once, kept, and a single member filled up to two"
+    sizes.clear()
+    for generation in range(20):
+        task.evaluate([Request(points, 0, generation)])
+    assert max(sizes) <= 4, "what did not fit is remembered"
 
 
 @pytest.mark.parametrize("tuning", ["prompt", "projected prompt", "lora", "full", "projected full"])
@@ -208,7 +270,7 @@ def test_scores_are_bit_equal_alone_in_company_and_in_any_chunking(
     candidates = [(points[i : i + 1], 0) for i in range(4)]
     alone = [task.score([candidate], "dev")[0] for candidate in candidates]
     for chunk in (1, 3, 1000):
-        monkeypatch.setattr(batching, "chunk_members", lambda *_, n=chunk: max(_[-1], n))
+        monkeypatch.setattr(Sizes, "choose", lambda sizes, most, left, n=chunk: max(sizes.fewest, n))
         assert task.score([*candidates, (None, 0)], "dev")[:4] == alone
         assert task.score(candidates[::-1], "dev") == alone[::-1]
 

@@ -14,7 +14,8 @@ from torch.utils._pytree import tree_leaves
 
 from harness.core import Gaussian, Perturbations, Request, UserError, noise
 from harness.core.noise import TILE
-from tasks import batching, weights
+from tasks import weights
+from tasks.chunks import Sizes
 from tasks.language_model import LanguageModel
 from tasks.reference import model_path
 from tasks.tuning.base import parameters_of
@@ -55,7 +56,7 @@ def test_losses_over_many_tiles_are_bit_equal_whatever_the_chunking(
     whole = population(task, "gaussian")
     losses = task.evaluate([Request(whole, 0, 1)])[0].losses
     for chunk in (1, 3, 1000):
-        monkeypatch.setattr(batching, "chunk_members", lambda *_, n=chunk: max(_[-1], n))
+        monkeypatch.setattr(Sizes, "choose", lambda sizes, most, left, n=chunk: max(sizes.fewest, n))
         assert torch.equal(task.evaluate([Request(whole, 0, 1)])[0].losses, losses)
         assert torch.equal(task.evaluate([Request(whole[3:5], 0, 1)])[0].losses, losses[3:5])
 
