@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -54,17 +55,30 @@ def seen(model: nn.Module, batch: Batch, tensors: frozenset[str]) -> Iterator[No
     """
     changed = []
     try:
-        for prefix, module in model.named_modules(remove_duplicate=True):
-            keys = [key for key, _ in module.named_parameters(recurse=False)]
-            own = {key: f"{prefix}.{key}" if prefix else key for key in keys}
-            if tensors.isdisjoint(own.values()):
-                continue
-            module.forward = partial(_kernel(module), module, own, batch)
+        for module, names in _layers(model, tensors):
+            module.forward = partial(_kernel(module), module, names, batch)
             changed.append(module)
         yield
     finally:
         for module in changed:
             module.__dict__.pop("forward", None)
+
+
+def _layers(model: nn.Module, tensors: frozenset[str]) -> list[tuple[nn.Module, dict[str, str]]]:
+    """The layers that own any of these tensors, with their own names of what they own."""
+    known = _KNOWN.setdefault(model, {})
+    if tensors not in known:
+        known[tensors] = []
+        for prefix, module in model.named_modules(remove_duplicate=True):
+            keys = [key for key, _ in module.named_parameters(recurse=False)]
+            names = {key: f"{prefix}.{key}" if prefix else key for key in keys}
+            if not tensors.isdisjoint(names.values()):
+                known[tensors].append((module, names))
+    return known[tensors]
+
+
+_KNOWN: WeakKeyDictionary[nn.Module, dict[frozenset[str], list[tuple[nn.Module, dict[str, str]]]]]
+_KNOWN = WeakKeyDictionary()
 
 
 def _kernel(module: nn.Module) -> Callable[..., Any]:

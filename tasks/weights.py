@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from harness.core import Perturbations
+from harness.core.low_rank import Factored
 from harness.core.noise import TILE
 
 
@@ -99,7 +100,7 @@ class Perturbed(Weights):
         self._population = population
         noise = population.noise
         self._names = {block.name for block in noise.space.blocks}
-        self._low_rank = {name for name in self._names if noise.factors(0, name) is not None}
+        self._low_rank = {n for n in self._names if isinstance(noise, Factored) and noise.factored(n)}
 
     def shared(self, name: str) -> Tensor | None:
         return self._population.center[name] if name in self._names else None
@@ -111,10 +112,12 @@ class Perturbed(Weights):
         step = population.step(name)
         if isinstance(step, Tensor):
             raise ValueError("a sigma for each entry has no low-rank form: use a dense law")
-        pairs = [population.noise.factors(member, name) for member in population.members.tolist()]
+        members = population.members.tolist()
+        drawn = {member: population.noise.factors(member, name) for member in dict.fromkeys(members)}
+        pairs = [pair for member in members if (pair := drawn[member])]
         wide = torch.promote_types(center.dtype, torch.float32)
-        left = torch.stack([pair[0].to(wide) for pair in pairs if pair])
-        right = torch.stack([pair[1] for pair in pairs if pair])
+        left = torch.stack([pair[0].to(wide) for pair in pairs])
+        right = torch.stack([pair[1] for pair in pairs])
         signs = population.signs.to(left)[:, None, None]
         return (signs * (step * left)).to(center.dtype), right.to(center.dtype)
 

@@ -27,11 +27,13 @@ class Factored(Gaussian):
     rank: int = 1
     has_factors: ClassVar[bool] = True
 
-    def factors(self, member: int, block: str) -> tuple[Tensor, Tensor] | None:
+    def factored(self, block: str) -> bool:
+        """Whether ``factors`` answers for a block: matrices and embeddings."""
         spec = self.space.block(block)
-        if spec.kind == "vector" or len(spec.shape) != 2:
-            return None
-        return self._factors(member, spec)
+        return spec.kind != "vector" and len(spec.shape) == 2
+
+    def factors(self, member: int, block: str) -> tuple[Tensor, Tensor] | None:
+        return self._factors(member, self.space.block(block)) if self.factored(block) else None
 
     @abstractmethod
     def _factors(self, member: int, block: Block) -> tuple[Tensor, Tensor]:

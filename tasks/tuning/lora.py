@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
+from weakref import WeakKeyDictionary
 
 import torch
 from pydantic import Field
@@ -58,15 +59,16 @@ class LoRATuning(TextTuning):
         self.rank = rank
         self.alpha = float(rank) if alpha is None else alpha
         self.matrices = matrices
+        self._known: WeakKeyDictionary[LanguageModel, dict[str, tuple[int, int, bool]]] = WeakKeyDictionary()
 
     def native_dimension(self, model: LanguageModel) -> int:
-        return sum(self.rank * (fan_in + fan_out) for fan_in, fan_out in self._targets(model).values())
+        return sum(self.rank * (fan_in + fan_out) for fan_in, fan_out, _ in self._targets(model).values())
 
     def native_space(self, model: LanguageModel) -> Space:
         generator = torch.Generator().manual_seed(self.seed)
         dtype = torch.promote_types(model.dtype, torch.float32)
         blocks, start = [], {}
-        for name, (fan_in, fan_out) in self._targets(model).items():
+        for name, (fan_in, fan_out, _) in self._targets(model).items():
             size = float(model.parameters[f"{name}.weight"].float().square().mean().sqrt())
             deviation = 1 / math.sqrt(fan_in)
             unit = size * math.sqrt(fan_in * self.rank) / self.alpha
@@ -81,21 +83,25 @@ class LoRATuning(TextTuning):
 
     def view(self, model: LanguageModel, parameters: Mapping[str, Tensor]) -> View:
         pairs = {}
-        for layer in self._targets(model):
+        for layer, (_, _, transposed) in self._targets(model).items():
             up = self.alpha / self.rank * parameters[f"{layer}.lora_B"]
             down = parameters[f"{layer}.lora_A"].mT
-            transposed = isinstance(model.skeleton.get_submodule(layer), Conv1D)
             pairs[f"{layer}.weight"] = (down, up) if transposed else (up, down)
         members = len(next(iter(parameters.values())))
         return View(Adapters(members, pairs), frozenset(pairs))
 
-    def _targets(self, model: LanguageModel) -> dict[str, tuple[int, int]]:
-        """(in, out) of each adapted layer, in the model's order."""
+    def _targets(self, model: LanguageModel) -> dict[str, tuple[int, int, bool]]:
+        """(in, out, whether stored as ``[in, out]``) of each adapted layer, in the model's order."""
+        if model not in self._known:
+            self._known[model] = self._found(model)
+        return self._known[model]
+
+    def _found(self, model: LanguageModel) -> dict[str, tuple[int, int, bool]]:
         head = model.skeleton.get_output_embeddings()
         layers = {
-            name: (module.weight.shape[0], module.weight.shape[1])
+            name: (module.weight.shape[0], module.weight.shape[1], True)
             if isinstance(module, Conv1D)
-            else (module.weight.shape[1], module.weight.shape[0])
+            else (module.weight.shape[1], module.weight.shape[0], False)
             for name, module in model.skeleton.named_modules()
             if isinstance(module, (nn.Linear, Conv1D)) and module is not head
         }
