@@ -43,6 +43,7 @@ class Center:
         self.units = units
         self.seed = seed
         self._parameters: dict[str, Tensor] | None = None
+        self._parts = [(block, rows) for block in space.blocks for rows in _slices(block)]
 
     @property
     def parameters(self) -> dict[str, Tensor]:
@@ -91,10 +92,15 @@ class Center:
                 step.measure(block.name, block.shape, slope, rows)
         generator = self._rounding(step.count)
         for block, rows, slope in self._slopes(gradient):
-            scale = block.scale if self.units == "scale" else 1.0
-            here = self.parameters[block.name][rows]
+            values = self.parameters[block.name]
+            here = values if rows == slice(None) else values[rows]
             change = step.change(block.name, block.shape, slope, rows)
-            here.copy_(stochastic_round(_wide(here) + scale * change, here.dtype, generator))
+            if self.units == "scale" and block.scale != 1.0:
+                change = block.scale * change
+            if here.dtype in _ROUNDED:
+                here.copy_(stochastic_round(_wide(here) + change, here.dtype, generator))
+            else:
+                here.add_(change)
 
     def state(self) -> dict[str, Any]:
         """A copy of the parameters by block."""
@@ -118,14 +124,12 @@ class Center:
     def _slopes(
         self, gradient: Callable[[str, slice], Tensor | None]
     ) -> Iterator[tuple[Block, slice, Tensor]]:
-        """The gradient by row slices, which begin where the noise's tiles do: no tile is drawn twice."""
-        for block in self.space.blocks:
-            dtype = torch.promote_types(self.parameters[block.name].dtype, torch.float32)
-            for rows in block.slices(TILE, _TILES):
-                slope = gradient(block.name, rows)
-                if slope is None:
-                    break
-                yield block, rows, slope.to(dtype)
+        """The gradient by row slices, in the parameters' dtype or wider."""
+        for block, rows in self._parts:
+            slope = gradient(block.name, rows)
+            if slope is not None:
+                wide = self.parameters[block.name].dtype == torch.float64
+                yield block, rows, slope.double() if wide else slope
 
 
 def stochastic_round(values: Tensor, dtype: torch.dtype, generator: torch.Generator | None) -> Tensor:
@@ -163,6 +167,12 @@ def _float16(values: Tensor, generator: torch.Generator) -> Tensor:
     chance = torch.rand(values.shape, generator=generator, device=values.device)
     rounded = torch.where(chance * gap < magnitude - below.to(values.dtype), above, below)
     return torch.where(magnitude.isfinite(), rounded.copysign(values), values.half())
+
+
+def _slices(block: Block) -> list[slice]:
+    """Rows that are moved together; they begin where the noise's tiles do, so that no tile is drawn twice."""
+    slices = list(block.slices(TILE, _TILES))
+    return slices if len(slices) > 1 else [slice(None)]
 
 
 def _wide(values: Tensor) -> Tensor:

@@ -101,7 +101,7 @@ class CrossEntropy(Algorithm):
         self.draws = Draws([self.space.size], self.seed, self._generation, self.space.device)
         values = torch.empty(count, self.space.size, device=self.space.device)
         for i, row in enumerate(values):
-            row.copy_(self._draw(i))
+            self.draws.write(row, 0, *self._numbered(i))
         return Points(self.distribution.points(values))
 
     def tell(self, population: Population, losses: Tensor, gradients: Tensor | None = None) -> None:
@@ -119,12 +119,10 @@ class CrossEntropy(Algorithm):
         if not informative(losses):
             return
         elites = ranks(losses).argsort(stable=True)[: elite_count(self.rho, len(losses))].tolist()
-        draws = (self._draw(i) for i in elites)
+        draws = (self.draws(0, *self._numbered(i)) for i in elites)
         self.distribution.update(slice(None), draws, len(elites), len(losses), mirrored=self.mirrored)
         self.distribution.end_generation(len(elites))
 
-    def _draw(self, i: int) -> Tensor:
-        """z of the i-th sample of this generation."""
-        if not self.mirrored:
-            return self.draws(0, i)
-        return self.draws(0, i // 2, -1 if i % 2 else 1)
+    def _numbered(self, i: int) -> tuple[int, int]:
+        """Number and sign of the draw of the i-th sample."""
+        return (i // 2, -1 if i % 2 else 1) if self.mirrored else (i, 1)

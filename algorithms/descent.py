@@ -131,22 +131,21 @@ class Descent(Algorithm):
         each = sizes if isinstance(sizes, dict) else dict.fromkeys(self._relative, sizes)
         return {name: each[name] * factor for name, factor in self._relative.items()}
 
-    def _descend(self, population: Perturbations, weights: Tensor) -> None:
+    def _descend(self, population: Perturbations, weights: list[float]) -> None:
         self._move(self.rate(), [(population.noise, weights)])
 
-    def _move(self, lr: float, terms: Sequence[tuple[Noise, Tensor]]) -> None:
+    def _move(self, lr: float, terms: Sequence[tuple[Noise, list[float]]]) -> None:
         """A step along the sum of terms."""
         self.center.descend(self.step, lr, self._gradient(terms))
 
-    def _gradient(self, terms: Sequence[tuple[Noise, Tensor]]) -> Callable[[str, slice], Tensor | None]:
+    def _gradient(self, terms: Sequence[tuple[Noise, list[float]]]) -> Callable[[str, slice], Tensor | None]:
         """The sum of ``w_j u_j`` over the terms' directions 0, 1, ..., with decay, by block and rows."""
-        listed = [(noise, list(range(len(weights))), weights.tolist()) for noise, weights in terms]
 
         def gradient(block: str, rows: slice) -> Tensor | None:
             factor = self._relative[block]
             if _is(factor, 0.0):
                 return None
-            parts = (noise.weighted_sum(block, members, weights, rows) for noise, members, weights in listed)
+            parts = (noise.weighted_sum(block, range(len(ws)), ws, rows) for noise, ws in terms)
             estimate = reduce(torch.add, parts)
             if not _is(factor, 1.0):
                 estimate *= factor[rows] if isinstance(factor, Tensor) else factor
@@ -155,13 +154,13 @@ class Descent(Algorithm):
         return gradient
 
 
-def within_bounds(weights: Tensor) -> bool:
+def within_bounds(weights: Sequence[float]) -> bool:
     """Whether a step with these weights stays within float32; not so where a search diverges.
 
-    >>> within_bounds(torch.tensor([1.0, -2.0])), within_bounds(torch.tensor([1e50], dtype=torch.float64))
-    (True, False)
+    >>> within_bounds([1.0, -2.0]), within_bounds([1e50]), within_bounds([float("nan")])
+    (True, False, False)
     """
-    return float(weights.abs().max()) <= _LARGEST
+    return all(abs(weight) <= _LARGEST for weight in weights)
 
 
 def _is(factor: float | Tensor, number: float) -> bool:

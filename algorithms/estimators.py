@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -59,8 +61,8 @@ class Estimator(ABC):
         return informative(losses)
 
     @abstractmethod
-    def weights(self, losses: Tensor, sigma: float) -> Tensor:
-        """Losses ``[n]`` of ``members``, in their order, to the weights w, float64 ``[q]``."""
+    def weights(self, losses: Tensor, sigma: float) -> list[float]:
+        """Losses ``[n]`` of ``members``, in their order, to the q weights w."""
 
     def state(self) -> dict[str, Any]:
         """A snapshot of what is carried from one generation to the next."""
@@ -76,7 +78,7 @@ class Antithetic(Estimator):
     Source: Spall, 1992 (with random signs); Nesterov & Spokoiny, Random Gradient-Free Minimization of
     Convex Functions, 2017 (with normal directions).
 
-    >>> Antithetic().weights(torch.tensor([3.0, 1.0, 0.0, 4.0]), sigma=0.5).tolist()
+    >>> Antithetic().weights(torch.tensor([3.0, 1.0, 0.0, 4.0]), sigma=0.5)
     [1.0, -2.0]
     """
 
@@ -85,9 +87,10 @@ class Antithetic(Estimator):
     def __init__(self, shaping: Shaping = "raw") -> None:
         self.shaping: Shaping = shaping
 
-    def weights(self, losses: Tensor, sigma: float) -> Tensor:
-        shaped = shape(losses, self.shaping).reshape(-1, 2)
-        return (shaped[:, 0] - shaped[:, 1]) / (len(losses) * sigma)
+    def weights(self, losses: Tensor, sigma: float) -> list[float]:
+        shaped = shape(losses, self.shaping).tolist()
+        apart = len(shaped) * sigma
+        return [(plus - minus) / apart for plus, minus in _pairs(shaped)]
 
 
 class OnePoint(Estimator):
@@ -95,18 +98,19 @@ class OnePoint(Estimator):
 
     Source: Flaxman, Kalai & McMahan, Online Convex Optimization in the Bandit Setting, 2005.
 
-    >>> OnePoint().weights(torch.tensor([3.0, 1.0]), sigma=0.5).tolist()
+    >>> OnePoint().weights(torch.tensor([3.0, 1.0]), sigma=0.5)
     [3.0, 1.0]
     """
 
     def __init__(self, shaping: Shaping = "raw") -> None:
         self.shaping: Shaping = shaping
 
-    def weights(self, losses: Tensor, sigma: float) -> Tensor:
-        return shape(losses, self.shaping) / (len(losses) * sigma)
+    def weights(self, losses: Tensor, sigma: float) -> list[float]:
+        shaped = shape(losses, self.shaping).tolist()
+        return [loss / (len(shaped) * sigma) for loss in shaped]
 
     def informative(self, losses: Tensor) -> bool:
-        return bool(losses.isfinite().any())
+        return any(map(math.isfinite, losses.tolist()))
 
 
 class Residual(Estimator):
@@ -116,7 +120,7 @@ class Residual(Estimator):
     Control, 2022 (q = 1).
 
     >>> residual = Residual()
-    >>> [residual.weights(torch.tensor([loss]), sigma=0.5).tolist() for loss in (3.0, 1.0)]
+    >>> [residual.weights(torch.tensor([loss]), sigma=0.5) for loss in (3.0, 1.0)]
     [[0.0], [-4.0]]
     """
 
@@ -124,14 +128,15 @@ class Residual(Estimator):
         self.previous: float | None = None
 
     def informative(self, losses: Tensor) -> bool:
-        return bool(losses.isfinite().any())
+        return any(map(math.isfinite, losses.tolist()))
 
-    def weights(self, losses: Tensor, sigma: float) -> Tensor:
-        before, clean = self.previous, finite(losses)
-        self.previous = float(clean.mean())
+    def weights(self, losses: Tensor, sigma: float) -> list[float]:
+        clean = finite(losses)
+        listed = clean.tolist()
+        before, self.previous = self.previous, listed[0] if len(listed) == 1 else float(clean.mean())
         if before is None:
-            return torch.zeros_like(clean)
-        return (clean - before) / (len(losses) * sigma)
+            return [0.0] * len(listed)
+        return [(loss - before) / (len(listed) * sigma) for loss in listed]
 
     def state(self) -> dict[str, Any]:
         return {"previous": self.previous}
@@ -148,15 +153,16 @@ class LeaveOneOut(Estimator):
 
     Source: Kool, van Hoof & Welling, Buy 4 REINFORCE Samples, Get a Baseline for Free!, 2019.
 
-    >>> LeaveOneOut().weights(torch.tensor([3.0, 1.0, 2.0]), sigma=0.5).tolist()
+    >>> LeaveOneOut().weights(torch.tensor([3.0, 1.0, 2.0]), sigma=0.5)
     [1.0, -1.0, 0.0]
     """
 
     fewest = 2
 
-    def weights(self, losses: Tensor, sigma: float) -> Tensor:
+    def weights(self, losses: Tensor, sigma: float) -> list[float]:
         clean = finite(losses)
-        return (clean - clean.mean()) / ((len(losses) - 1) * sigma)
+        mean, others = float(clean.mean()), len(clean) - 1
+        return [(loss - mean) / (others * sigma) for loss in clean.tolist()]
 
 
 class Forward(Estimator):
@@ -164,15 +170,15 @@ class Forward(Estimator):
 
     Source: Nesterov & Spokoiny, Random Gradient-Free Minimization of Convex Functions, 2017.
 
-    >>> Forward().weights(torch.tensor([3.0, 1.0, 2.0]), sigma=0.5).tolist()
+    >>> Forward().weights(torch.tensor([3.0, 1.0, 2.0]), sigma=0.5)
     [1.0, -1.0]
     """
 
     center = True
 
-    def weights(self, losses: Tensor, sigma: float) -> Tensor:
-        clean = finite(losses)
-        return (clean[:-1] - clean[-1]) / ((len(losses) - 1) * sigma)
+    def weights(self, losses: Tensor, sigma: float) -> list[float]:
+        *clean, center = finite(losses).tolist()
+        return [(loss - center) / (len(clean) * sigma) for loss in clean]
 
 
 class Standardised(Forward):
@@ -181,17 +187,17 @@ class Standardised(Forward):
     Source: Dang et al., FZOO: Fast Zeroth-Order Optimizer for Fine-Tuning Large Language Models towards
     Adam-Scale Speed, arXiv 2506.09034, 2025.
 
-    >>> Standardised().weights(torch.tensor([3.0, 1.0, 1.5]), sigma=0.5).tolist()
+    >>> Standardised().weights(torch.tensor([3.0, 1.0, 1.5]), sigma=0.5)
     [0.75, -0.25]
     """
 
     fewest = 2
 
-    def weights(self, losses: Tensor, sigma: float) -> Tensor:
+    def weights(self, losses: Tensor, sigma: float) -> list[float]:
         clean = finite(losses)
         deviation = float(clean[:-1].std(correction=0))
-        differences = clean[:-1] - clean[-1]
-        return differences / (len(differences) * deviation) if deviation else torch.zeros_like(differences)
+        # s in the place of sigma.
+        return super().weights(clean, deviation) if deviation else [0.0] * (len(clean) - 1)
 
 
 class Curvature(Antithetic):
@@ -202,18 +208,18 @@ class Curvature(Antithetic):
     def __init__(self) -> None:
         super().__init__("raw")
 
-    def weights(self, losses: Tensor, sigma: float) -> Tensor:
+    def weights(self, losses: Tensor, sigma: float) -> list[float]:
         return super().weights(finite(losses)[:-1], sigma)
 
     @staticmethod
-    def curvatures(losses: Tensor, sigma: float) -> Tensor:
-        """``(f_j+ - 2 f(x) + f_j-) / sigma^2`` of every direction, float64 ``[q]``.
+    def curvatures(losses: Tensor, sigma: float) -> list[float]:
+        """``(f_j+ - 2 f(x) + f_j-) / sigma^2`` of all q directions.
 
-        >>> Curvature.curvatures(torch.tensor([3.0, 1.0, 1.5]), sigma=0.5).tolist()
+        >>> Curvature.curvatures(torch.tensor([3.0, 1.0, 1.5]), sigma=0.5)
         [4.0]
         """
-        clean = finite(losses)
-        return (clean[:-1].reshape(-1, 2).sum(1) - 2 * clean[-1]) / sigma**2
+        *clean, center = finite(losses).tolist()
+        return [(plus + minus - 2 * center) / sigma**2 for plus, minus in _pairs(clean)]
 
 
 class Damped(Curvature):
@@ -221,7 +227,7 @@ class Damped(Curvature):
 
     Source: Chaubard, Probe-Space Preconditioning (1.5-SPSA), 2025.
 
-    >>> Damped(exponent=0.5).weights(torch.tensor([3.0, 1.0, 1.5]), sigma=0.5).tolist()
+    >>> Damped(exponent=0.5).weights(torch.tensor([3.0, 1.0, 1.5]), sigma=0.5)
     [1.0]
     """
 
@@ -229,9 +235,10 @@ class Damped(Curvature):
         super().__init__()
         self.exponent = exponent
 
-    def weights(self, losses: Tensor, sigma: float) -> Tensor:
-        damping = self.curvatures(losses, sigma).abs().pow(self.exponent).clamp(min=1.0)
-        return super().weights(losses, sigma) / damping
+    def weights(self, losses: Tensor, sigma: float) -> list[float]:
+        curvatures = torch.tensor(self.curvatures(losses, sigma), dtype=torch.float64)
+        damping = curvatures.abs().pow(self.exponent).clamp(min=1.0).tolist()
+        return [w / damped for w, damped in zip(super().weights(losses, sigma), damping, strict=True)]
 
 
 class TopDirections(Estimator):
@@ -241,7 +248,7 @@ class TopDirections(Estimator):
 
     Source: Mania, Guy & Recht, Simple Random Search of Static Linear Policies, 2018 (ARS V1-t).
 
-    >>> TopDirections(0.5).weights(torch.tensor([3.0, 1.0, 5.0, 9.0]), sigma=0.5).tolist()
+    >>> TopDirections(0.5).weights(torch.tensor([3.0, 1.0, 5.0, 9.0]), sigma=0.5)
     [2.0, 0.0]
     """
 
@@ -250,12 +257,20 @@ class TopDirections(Estimator):
     def __init__(self, kept: float) -> None:
         self.kept = kept
 
-    def weights(self, losses: Tensor, sigma: float) -> Tensor:
+    def weights(self, losses: Tensor, sigma: float) -> list[float]:
         pairs = finite(losses).reshape(-1, 2)
         best = worst_last(losses).reshape(-1, 2).amin(1).argsort(stable=True)
         chosen = best[: max(1, round(self.kept * len(pairs)))]
         deviation = float(pairs[chosen].std(correction=0))
-        weights = torch.zeros(len(pairs), dtype=torch.float64)
+        weights = [0.0] * len(pairs)
         if deviation > 0:
-            weights[chosen] = (pairs[chosen, 0] - pairs[chosen, 1]) / (len(chosen) * deviation)
+            listed = pairs.tolist()
+            for j in chosen.tolist():
+                plus, minus = listed[j]
+                weights[j] = (plus - minus) / (len(chosen) * deviation)
         return weights
+
+
+def _pairs(losses: list[float]) -> Iterator[tuple[float, float]]:
+    """The losses of mirrored members."""
+    return zip(losses[::2], losses[1::2], strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -34,24 +35,41 @@ class Draws:
     KEPT = 2**20  # numbers, 4 MiB; beyond it only the last draw of each part is, for its mirror image
 
     def __init__(self, sizes: Sequence[int], seed: int, generation: int, device: torch.device) -> None:
-        blocks = [Block(str(part), (size,), "vector") for part, size in enumerate(sizes)]
-        zero = torch.zeros((), device=device)
-        start = {block.name: zero.expand(block.shape) for block in blocks}
-        self._noise = Gaussian(Space(blocks, start), seed, generation)
+        self._noise = Gaussian(_space_of_parts(tuple(sizes), device), seed, generation)
         self._kept: dict[int, dict[int, Tensor]] = {part: {} for part in range(len(sizes))}
         self._room = self.KEPT
 
     def __call__(self, part: int, number: int, sign: int = 1) -> Tensor:
         """``sign`` times a draw, ``[size of the part]``, not to be written to."""
+        draw = self._draw(part, number)
+        return draw if sign > 0 else -draw
+
+    def write(self, row: Tensor, part: int, number: int, sign: int) -> None:
+        """Writes ``sign`` times a draw to a row ``[size of the part]``."""
+        draw = self._draw(part, number)
+        if sign > 0:
+            row.copy_(draw)
+        else:
+            torch.neg(draw, out=row)
+
+    def _draw(self, part: int, number: int) -> Tensor:
         kept = self._kept[part]
         draw = kept.get(number)
         if draw is None:
             draw = self._noise.draw(number, str(part))
-            self._room -= len(draw)
+            self._room -= draw.numel()
             if self._room < 0:
                 kept.clear()
             kept[number] = draw
-        return draw if sign > 0 else -draw
+        return draw
+
+
+@lru_cache(maxsize=16)
+def _space_of_parts(sizes: tuple[int, ...], device: torch.device) -> Space:
+    """A vector block for each part; as good as no memory, and the same for all generations split alike."""
+    blocks = [Block(str(part), (size,), "vector") for part, size in enumerate(sizes)]
+    zero = torch.zeros((), device=device)
+    return Space(blocks, {block.name: zero.expand(block.shape) for block in blocks})
 
 
 class Distribution:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -17,8 +18,7 @@ def informative(losses: Tensor) -> bool:
     >>> informative(torch.tensor([1.0, float("nan")])), informative(torch.full((2,), float("nan")))
     (True, False)
     """
-    ranked = worst_last(losses)
-    return bool((ranked != ranked[0]).any()) if len(ranked) else False
+    return len({math.inf if math.isnan(loss) else loss for loss in losses.tolist()}) > 1
 
 
 def worst_last(losses: Tensor) -> Tensor:
@@ -39,10 +39,9 @@ def finite(losses: Tensor) -> Tensor:
     [1.0, 3.0, 3.0]
     """
     losses = losses.double()
-    fine = losses.isfinite()
-    if bool(fine.all()):
+    if all(map(math.isfinite, losses.tolist())):  # of a few numbers sooner than torch
         return losses
-    good = losses[fine]
+    good = losses[losses.isfinite()]
     if not len(good):
         return torch.zeros_like(losses)
     worst, best = float(good.max()), float(good.min())
@@ -114,8 +113,11 @@ def shape(losses: Tensor, how: Shaping) -> Tensor:
     return centred / deviation if deviation > 0 else torch.zeros_like(clean)
 
 
+@lru_cache(maxsize=64)
 def log_rank_weights(count: int) -> Tensor:
     """``ln(count + 1/2) - ln(rank)`` for rank 1..count, divided by their sum (Hansen, 2016).
+
+    Not to be written to.
 
     >>> [round(weight, 3) for weight in log_rank_weights(3).tolist()]
     [0.637, 0.285, 0.078]

@@ -8,9 +8,11 @@ the machine does hits all of them alike; what is counted is processor time. Afte
 generation counts, those that decompose a matrix or close a tree with them: the figures are sums over
 generations divided by evaluations. Each has a minute of it.
 
-Of algorithms that ask for perturbations, ask makes nothing, tell draws what the update needs, and the
-evaluator draws each member once; that is the column `draw`. Writes `timing.csv`, `timing.json` and the table
-in `README.md` to `results/overhead`.
+Of algorithms that ask for perturbations, ask makes nothing, and the evaluator draws each member once, which
+is the column `draw`. Tell draws what the update needs, but for what the law has kept of the evaluator's draws
+of small blocks (64 KiB).
+
+Writes `timing.csv`, `timing.json` and the table in `README.md` to `results/overhead`.
 """
 
 from __future__ import annotations

@@ -189,12 +189,11 @@ class CEMCTS(Algorithm):
     def _points(self, paths: list[list[Node]]) -> Tensor:
         # The parts side by side, and then the coordinates in their places: one look-up for all paths.
         values = torch.empty(len(paths), self.space.size, device=self.space.device)
-        for row, path in zip(values, paths, strict=True):
-            pieces = row.split(self.sizes)
-            for part, (piece, node) in enumerate(zip(pieces, path, strict=True)):
-                piece.copy_(self.draws(part, node.number, node.sign))
+        for part, piece in enumerate(values.split(self.sizes, dim=1)):
+            for row, path in zip(piece, paths, strict=True):
+                self.draws.write(row, part, path[part].number, path[part].sign)
         if self.places is not None:
-            values = values[:, self.places]
+            values = values.index_select(1, self.places)
         return self.distribution.points(values)
 
     def _move_distribution(self) -> None:

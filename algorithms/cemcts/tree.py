@@ -34,7 +34,7 @@ class Node:
     def quality(self, best_share: float) -> float:
         """``(1 - w) W/(N + virtual) + w best N/(N + virtual)``: leaves not yet evaluated count as 0."""
         everyone = self.visits + self.virtual
-        return ((1 - best_share) * self.total + best_share * self.top * self.visits) / max(1, everyone)
+        return ((1 - best_share) * self.total + best_share * self.top * self.visits) / (everyone or 1)
 
 
 class Tree:
@@ -71,6 +71,7 @@ class Tree:
         self.virtual_visits = virtual_visits
         self.root = Node()
         self.leaves: list[list[Node]] = []
+        self._nodes = [self.root]
         self._draws = 0
 
     def grow(self) -> list[Node]:
@@ -95,16 +96,17 @@ class Tree:
         Ranks change whenever leaves are added: the utility of a leaf is 1 for the least loss, 0 for the
         largest.
         """
-        for path in self.leaves:
-            for node in (self.root, *path):
-                node.visits = node.virtual = 0
-                node.total = node.top = 0.0
-        utilities = 1.0 - ranks(losses) / max(1, len(losses) - 1)
-        for path, utility in zip(self.leaves, utilities.tolist(), strict=True):
+        for node in self._nodes:
+            node.visits = node.virtual = 0
+            node.total = node.top = 0.0
+        last = max(1, len(losses) - 1)
+        utilities = [1.0 - rank / last for rank in ranks(losses).tolist()]
+        for path, utility in zip(self.leaves, utilities, strict=True):
             for node in (self.root, *path):
                 node.visits += 1
                 node.total += utility
-                node.top = max(node.top, utility)
+                if utility > node.top:
+                    node.top = utility
 
     def nodes(self, level: int, kind: Credit) -> list[Node]:
         """The nodes of a level (0 is below the root), those of most credit first."""
@@ -138,6 +140,7 @@ class Tree:
             child = Node(node, self._draws)
             self._draws += 1
         node.children.append(child)
+        self._nodes.append(child)
         return child
 
     def _descend(self, node: Node) -> Node:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -92,14 +93,15 @@ class HiZOO(Descent):
     def tell(self, population: Population, losses: Tensor, gradients: Tensor | None = None) -> None:
         super().tell(population, losses)
         assert isinstance(population, Perturbations)
-        if not bool(losses.isfinite().all()):
+        if not all(map(math.isfinite, losses.tolist())):
             return
-        curvatures = Curvature.curvatures(losses, self.sigma()).abs() / 2
+        curvatures = [abs(curvature) / 2 for curvature in Curvature.curvatures(losses, self.sigma())]
         for block in self.space.blocks:
             for rows in block.slices(TILE):
-                square = torch.zeros(())
-                for member, curvature in enumerate(curvatures.tolist()):
-                    square = square + curvature * population.noise.draw(member, block.name, rows).square()
+                square = sum(
+                    curvature * population.noise.draw(member, block.name, rows).square()
+                    for member, curvature in enumerate(curvatures)
+                )
                 here = self.hessian[block.name][rows]
                 here.mul_(1 - self.smoothing + self.smoothing / len(curvatures) * square)
                 here.clamp_(_LEAST, 1 / _LEAST)

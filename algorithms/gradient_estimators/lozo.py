@@ -84,12 +84,12 @@ class LOZO(ZerothOrder):
         self._velocity: dict[str, Tensor] = {}
         self._moved = 0  # the generation of the last step
 
-    def _descend(self, population: Perturbations, weights: Tensor) -> None:
+    def _descend(self, population: Perturbations, weights: list[float]) -> None:
         if not self.momentum:
             super()._descend(population, weights)
             return
         for block in self.space.blocks:
-            self._velocity[block.name] = self._push(population, block.name, weights.tolist())
+            self._velocity[block.name] = self._push(population, block.name, weights)
         self._moved = self.generation
 
         def gradient(block: str, rows: slice) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from torch import Tensor
@@ -98,7 +99,7 @@ class ZOSVRG(ZerothOrder):
         )
         self.lr_between, self.period, self.batches = lr_between, period, batches
         self.snapshot: dict[str, Tensor] = {}
-        self._full: list[tuple[int, Tensor]] = []  # generations and weights of the directions of g_full
+        self._full: list[tuple[int, list[float]]] = []  # generations and weights of the directions of g_full
         self._counted = 0  # minibatches of the snapshot under way, failed ones included
         self._left = 0  # steps before the next snapshot
         self._here: Tensor | None = None  # losses around the center, while those around the snapshot are due
@@ -131,8 +132,8 @@ class ZOSVRG(ZerothOrder):
             return
         else:
             here, self._here = self._here, None
-            if bool(here.isfinite().any()) and bool(losses.isfinite().any()):
-                change = self._weights(here) - self._weights(losses)
+            if all(any(map(math.isfinite, told.tolist())) for told in (here, losses)):
+                change = [a - b for a, b in zip(self._weights(here), self._weights(losses), strict=True)]
                 if within_bounds(change):
                     self._move(self.lr_between, [(population.noise, change), *self._kept()])
             self._left -= 1
@@ -151,20 +152,20 @@ class ZOSVRG(ZerothOrder):
                 self._move(self.lr, self._kept())
             self._counted, self._left = 0, self.period - 1
 
-    def _weights(self, losses: Tensor) -> Tensor:
+    def _weights(self, losses: Tensor) -> list[float]:
         return self.estimator.weights(losses, self.sigma())
 
-    def _kept(self) -> list[tuple[Noise, Tensor]]:
+    def _kept(self) -> list[tuple[Noise, list[float]]]:
         """The directions of ``g_full``, with their weights in it."""
         return [
-            (self.law(self.space, self.seed, generation), weights / len(self._full))
+            (self.law(self.space, self.seed, generation), [weight / len(self._full) for weight in weights])
             for generation, weights in self._full
         ]
 
     def state(self) -> dict[str, Any]:
         return super().state() | {
             "snapshot": {name: value.clone() for name, value in self.snapshot.items()},
-            "full": [[generation, weights.clone()] for generation, weights in self._full],
+            "full": [[generation, list(weights)] for generation, weights in self._full],
             "counted": self._counted,
             "left": self._left,
             "here": None if self._here is None else self._here.clone(),
@@ -173,7 +174,7 @@ class ZOSVRG(ZerothOrder):
     def load_state(self, state: dict[str, Any]) -> None:
         super().load_state(state)
         self.snapshot = {name: value.clone() for name, value in state["snapshot"].items()}
-        self._full = [(generation, weights.clone()) for generation, weights in state["full"]]
+        self._full = [(generation, list(weights)) for generation, weights in state["full"]]
         self._counted, self._left = state["counted"], state["left"]
         self._here = None if state["here"] is None else state["here"].clone()
         self._pair = self._here is not None

@@ -28,7 +28,8 @@ class Sphere(Gaussian):
         self, member: int, block: str, rows: Rows = slice(None), dtype: torch.dtype = torch.float32
     ) -> Tensor:
         if member not in self._factor:
-            square = sum(_dot(part, part) for part in self._parts(member))
+            parts = (part.reshape(-1).double() for part in self._parts(member))
+            square = sum(float(torch.dot(part, part)) for part in parts)
             self._factor[member] = math.sqrt(self.space.size / square)
         return (self._factor[member] * super().draw(member, block, rows)).to(dtype)
 

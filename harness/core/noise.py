@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import ClassVar
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from harness.core.space import Space
 
 TILE = 2**18  # numbers drawn under one key: rows of a large block are drawn tile by tile
+KEPT = 2**14  # numbers, 64 KiB: so many a law keeps of what it draws in small blocks
 Rows = slice | Tensor
 _MASK = 0xFFFFFFFF
 
@@ -52,12 +54,10 @@ class Noise(ABC):
         # draws collide. Members and tiles are numbered instead, and the number is scrambled one-to-one.
         first = self.space.first_slices(TILE)
         number = member * first[-1] + first[self.space.position(block)] + tile
-        base = _scramble(_scramble(self.seed & _MASK) ^ _scramble((self.seed >> 32) + 1))
-        base = _scramble((base + (self.generation if generation is None else generation)) & _MASK)
-        generator = torch.Generator(device=self.space.device)
-        if self.space.device.type == "cpu":
-            return generator.manual_seed(_scramble((number + base) & _MASK))
-        return generator.manual_seed((base << 31) ^ number)
+        base = _base(self.seed, self.generation if generation is None else generation)
+        device = self.space.device
+        key = _scramble((number + base) & _MASK) if device.type == "cpu" else (base << 31) ^ number
+        return torch.Generator(device).manual_seed(key)
 
     def draw(
         self, member: int, block: str, rows: Rows = slice(None), dtype: torch.dtype = torch.float32
@@ -71,12 +71,19 @@ class Noise(ABC):
             dtype: what the float32 numbers that are drawn are cast to.
 
         Returns:
-            ``[rows, *rest]`` of that dtype.
+            ``[rows, *rest]`` of that dtype, not to be written to.
         """
         shape = self.space.block(block).shape
+        if shape[0] == 1 or math.prod(shape) <= TILE:
+            drawn = self._kept.get((member, block))
+            if drawn is None:
+                drawn = self._fill(self._generator(member, block), shape)
+                self._kept.add((member, block), drawn)
+            # Of a few hundred numbers a view and a cast that change nothing cost as much as arithmetic.
+            if not (isinstance(rows, slice) and rows == slice(None)):
+                drawn = drawn[rows]
+            return drawn if dtype == torch.float32 else drawn.to(dtype)
         height = self.space.block(block).rows_of(TILE)
-        if shape[0] <= height:
-            return self._fill(self._generator(member, block), shape)[rows].to(dtype)
         wanted = torch.arange(*rows.indices(shape[0])) if isinstance(rows, slice) else rows
         wanted = wanted.to(self.space.device)
         out = torch.empty(len(wanted), *shape[1:], device=self.space.device)
@@ -91,21 +98,41 @@ class Noise(ABC):
         self, block: str, members: Sequence[int], weights: Sequence[float], rows: slice = slice(None)
     ) -> Tensor:
         """``sum_i weights[i] * draw(members[i], block, rows)``, float32, one draw in memory at a time."""
-        shape = self.space.block(block).shape
-        start, stop, _ = rows.indices(shape[0])
-        total = torch.zeros(stop - start, *shape[1:], device=self.space.device)
+        total: Tensor | None = None
         for member, weight in zip(members, weights, strict=True):
             if weight:
-                total.add_(self.draw(member, block, rows), alpha=weight)
-        return total
+                drawn = self.draw(member, block, rows)
+                total = weight * drawn if total is None else total.add_(drawn, alpha=weight)
+        if total is not None:
+            return total
+        shape = self.space.block(block).shape
+        start, stop, _ = rows.indices(shape[0])
+        return torch.zeros(stop - start, *shape[1:], device=self.space.device)
 
     def factors(self, member: int, block: str) -> tuple[Tensor, Tensor] | None:
         """``(A[out, r], B[in, r])`` with ``draw = A @ B.T`` where the law has factors, else None."""
         return None
 
+    @cached_property
+    def _kept(self) -> _Kept:
+        # What the evaluator draws the step draws again, and a small draw costs its generator's start.
+        return _Kept()
+
     @abstractmethod
     def _fill(self, generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
         """Independent entries of mean 0 and variance 1, float32, on the space's device."""
+
+
+class _Kept(dict[tuple[int, str], Tensor]):
+    """Draws of whole blocks by member and block, the first ones until there is no room."""
+
+    room = KEPT
+
+    def add(self, key: tuple[int, str], drawn: Tensor) -> None:
+        """Keeps a draw if there is room for it."""
+        if drawn.numel() <= self.room:
+            self.room -= drawn.numel()
+            self[key] = drawn
 
 
 class Gaussian(Noise):
@@ -131,11 +158,25 @@ class Rademacher(Noise):
     """
 
     def _fill(self, generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
-        words = math.ceil(math.prod(shape) / 8)
-        device = self.space.device
-        octets = torch.randint(0, 256, (words, 1), generator=generator, device=device, dtype=torch.uint8)
-        bits = (octets >> torch.arange(8, device=device, dtype=torch.uint8)) & 1
-        return (2.0 * bits.reshape(-1)[: math.prod(shape)].float() - 1.0).reshape(shape)
+        count, device = math.prod(shape), self.space.device
+        octets = torch.randint(
+            0, 256, (math.ceil(count / 8),), generator=generator, device=device, dtype=torch.uint8
+        )
+        return _signs(device).index_select(0, octets.int()).view(-1)[:count].view(shape)
+
+
+@lru_cache(maxsize=8)
+def _signs(device: torch.device) -> Tensor:
+    """The eight bits of every octet as -1 or +1, the lowest first: float32 ``[256, 8]``."""
+    octets, places = torch.arange(256)[:, None], torch.arange(8)
+    return (2.0 * ((octets >> places) & 1) - 1.0).to(device)
+
+
+@lru_cache(maxsize=1024)
+def _base(seed: int, generation: int) -> int:
+    """Where the keys of a generation begin."""
+    base = _scramble(_scramble(seed & _MASK) ^ _scramble((seed >> 32) + 1))
+    return _scramble((base + generation) & _MASK)
 
 
 def _scramble(value: int) -> int:

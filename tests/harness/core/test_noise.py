@@ -122,6 +122,40 @@ def test_a_weighted_sum_is_the_sum_of_its_draws(law: type[Noise]) -> None:
     torch.testing.assert_close(noise.weighted_sum("a", members, weights, slice(5, 9)), expected[5:9])
 
 
+@pytest.mark.parametrize("law", LAWS)
+def test_a_weighted_sum_may_be_written_to(law: type[Noise]) -> None:
+    noise = law(space(), 0, 3)
+    for block in ("a", "v"):
+        drawn = noise.draw(2, block).clone()
+        noise.weighted_sum(block, [2], [1.0]).zero_()
+        assert torch.equal(noise.draw(2, block), drawn)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_what_a_law_keeps_is_bounded_and_changes_no_draw(
+    law: type[Noise], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that keeps nothing draws the same, whatever was drawn before and when there is no room left."""
+    keys = [(member, block.name) for member in (3, 0, 3, *range(9)) for block in space().blocks]
+    monkeypatch.setattr(noise_module._Kept, "room", 0)
+    fresh = law(space(), 5, 2)
+    expected = [fresh.draw(*key).clone() for key in keys]
+    assert not fresh._kept
+    monkeypatch.setattr(noise_module._Kept, "room", 1000)
+    keeping = law(space(), 5, 2)
+    for key, draw in zip(keys, expected, strict=True):
+        assert torch.equal(keeping.draw(*key), draw)
+    assert 0 < sum(kept.numel() for kept in keeping._kept.values()) <= 1000
+
+
+def test_random_signs_are_the_bits_of_random_octets_the_lowest_first() -> None:
+    """On the CPU, whose generator is keyed as for a normal draw of the same block."""
+    noise = Rademacher(space(), 5, 2)
+    octets = torch.randint(0, 256, (8,), generator=noise._generator(4, "v")).tolist()
+    expected = [1.0 if octet >> place & 1 else -1.0 for octet in octets for place in range(8)]
+    assert noise.draw(4, "v").tolist() == expected
+
+
 def test_global_random_state_is_left_alone() -> None:
     before = torch.get_rng_state()
     for law in LAWS:
