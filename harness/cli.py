@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -135,14 +136,19 @@ def sweep(
 
     A cell that fails is a row of the results, with its reason; the others go on.
     """
-    from harness.report.tables import write_leaderboard
-    from harness.running.progress import watching
-    from harness.running.sweeping import sweep as run_sweep
+    from harness.running.clock import Breakdown, in_words
 
-    words = _words(source, _flags(locals()))
+    flags, breakdown = _flags(locals()), Breakdown()
+    with breakdown.phase("loading"):
+        from harness.report.tables import write_leaderboard
+        from harness.running.progress import watching
+        from harness.running.store import sessions
+        from harness.running.sweeping import sweep as run_sweep
+
+        words = _words(source, flags)
     folder = out or words.output
     try:
-        results = run_sweep(words, out=folder, retry=retry, progress=watching(quiet))
+        results = run_sweep(words, out=folder, retry=retry, progress=watching(quiet), breakdown=breakdown)
     except KeyboardInterrupt:
         typer.echo(f"stopped; the same command goes on where it was (results in {folder})", err=True)
         raise typer.Exit(130) from None
@@ -152,6 +158,7 @@ def sweep(
         return _print_json({"out": str(folder), "cells": {str(name): int(n) for name, n in counts.items()}})
     if not quiet:
         _show(results)
+        typer.echo(in_words(sessions(folder)[-1]))
         typer.echo(f"results in {folder}")
     return None
 
@@ -159,20 +166,22 @@ def sweep(
 @app.command()
 def status(out: Folder, as_json: AsJson = False) -> None:
     """Show how far a sweep is."""
-    from harness.report.status import STATUSES
+    from harness.report.status import STATUSES, last_session
     from harness.report.status import status as status_of
     from harness.running.results import load_results
-    from harness.running.store import being_written
+    from harness.running.store import being_written, sessions
 
     frame = status_of(load_results(out))
-    active = being_written(out)
+    active, past = being_written(out), sessions(out)
     if as_json:
-        return _print_json({"active": active, "rows": _records(frame)})
+        return _print_json({"active": active, "rows": _records(frame), "sessions": past})
     rows = _records(frame)
     for row in rows:
         row["cells"] = ", ".join(f"{row[name]} {name}" for name in STATUSES if row[name])
         row["evaluations"] = f"{row['evaluations']:,}/{row['budget']:,}"
     _print_rows(rows, ["task", "algorithm", "cells", "evaluations", "reason"])
+    if past:
+        typer.echo(last_session(past[-1]))
     left = int(frame["running"].sum() + frame["pending"].sum())
     if active:
         typer.echo(f"a sweep is writing here; {left} cells left")
@@ -234,6 +243,44 @@ def check(
         _print_json([report.to_dict() for report in reports])
     if not all(report.ok for report in reports):
         raise typer.Exit(1)
+
+
+@app.command()
+def bench(
+    tasks: Annotated[
+        list[str], typer.Argument(metavar="TASK...", help="dataset/model/tuning; a model may be a folder.")
+    ],
+    device: Device = None,
+    dtype: Dtype = None,
+    population: Annotated[int, typer.Option(help="The largest that is tried.", min=2)] = 256,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how fast populations of a task are evaluated, and say what size to use."""
+    from harness.plugins.build import Builder
+    from harness.running.bench import POPULATIONS, recommended
+    from harness.running.bench import bench as paces_of
+
+    builder = Builder(device=device or "auto", dtype=dtype or "float32")
+    sizes = [size for size in POPULATIONS if size <= population]
+    found = {}
+    for name in tasks:
+        found[name] = list(paces_of(builder.task(name), sizes))
+        if not as_json:
+            rows = [
+                {
+                    "noise": pace.noise,
+                    "population": pace.population,
+                    "tokens/s": f"{pace.tokens:,.0f}",
+                    "of plain inference": f"{pace.ratio:.2f}",
+                }
+                for pace in found[name]
+            ]
+            _print_rows(rows, ["noise", "population", "tokens/s", "of plain inference"])
+            for noise in dict.fromkeys(pace.noise for pace in found[name]):
+                best = recommended([pace for pace in found[name] if pace.noise == noise])
+                typer.echo(f"{name}: use a population of {best.population} or more ({noise} perturbations)")
+    if as_json:
+        _print_json({name: [asdict(pace) for pace in paces] for name, paces in found.items()})
 
 
 @app.command()

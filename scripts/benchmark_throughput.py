@@ -5,9 +5,9 @@
 
 In every round each way evaluates the same population once: plain inference of the unchanged model at its best
 chunk, ours, one candidate at a time, the loop of MeZO in place, ``torch.func.vmap`` over stacked weights, and
-PEFT's adapters switched one after another (where ``peft`` is installed: ``pip install peft``). The ratio of a way
-is the median over the rounds of plain seconds over its seconds; its interval is that of the median's sign test,
-95 %. Positions count soft prompts.
+PEFT's adapters switched one after another (where ``peft`` is installed: ``pip install peft``). The ratio of a
+way is the median over the rounds of plain seconds over its seconds; its interval is that of the median's sign
+test, 95 %. Positions count soft prompts.
 
 Writes ``throughput.csv``, ``throughput.json`` and ``throughput.md``. A GPU needs a stock PyTorch image with
 transformers, pandas, scipy and psutil; nothing is downloaded.

@@ -70,6 +70,7 @@ class TextTask(Task):
         self.objective, self.protocol, self.name = objective, protocol, name
         self.has_gradients = objective.differentiable
         self.shares_forward = tuning.packs
+        self.company = model if tuning.packs else None
         self.splits = cache(partial(few_shot, data, protocol))
         self.splits(0)  # what does not fit is said before anything runs
         check_template(data, model.tokenizer, model.longest - tuning.prefix_tokens)

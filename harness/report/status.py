@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
+from harness.running.clock import in_words
 
 if TYPE_CHECKING:
     from harness.running.results import Results
@@ -39,3 +41,16 @@ def status(results: Results) -> pd.DataFrame:
     ]
     columns = ["task", "algorithm", *STATUSES, "evaluations", "budget", "reason"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def last_session(session: dict[str, Any]) -> str:
+    """What a sweep's last run into a folder did, in one line.
+
+    >>> last_session({"cells": 1, "wall_seconds": 10.0, "seconds": {"forward": 9.0, "loading": 1.0}})
+    'last session: 1 cell in 10.0 s: 90.0 % forward, 0.0 % ask and tell, 10.0 % overhead (loading 10.0 %)'
+    """
+    cells = session["cells"]
+    return (
+        f"last session: {cells} cell{'s' * (cells != 1)} in {session['wall_seconds']:.1f} s: "
+        f"{in_words(session)}"
+    )

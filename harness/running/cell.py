@@ -16,6 +16,7 @@ from harness.core.budget import Budget
 from harness.core.population import Gradients, Perturbations, Points, Population
 from harness.core.space import Space
 from harness.core.task import Cost, Evaluation, Protocol, Split, Task
+from harness.running.clock import Breakdown
 
 Rows = list[dict[str, Any]]
 
@@ -103,6 +104,7 @@ class CellRun:
         shown: the budget that the algorithm reads. It is a copy, set right in every generation, so that an
             algorithm that spends by itself cannot spend for the runner.
         protocol: dev points and timeout.
+        breakdown: of the session, in which ask, tell and best are phases.
         repetition: of the data split.
     """
 
@@ -110,6 +112,7 @@ class CellRun:
     task: Task
     shown: Budget
     protocol: Protocol
+    breakdown: Breakdown
     repetition: int = 0
     generation: int = 0
     minibatch: int = 0
@@ -137,7 +140,8 @@ class CellRun:
             return None
         self.shown.spent = self.budget.spent
         start = time.perf_counter()
-        population = self.algorithm.ask(self.budget.remaining)
+        with self.breakdown.phase("ask"):
+            population = self.algorithm.ask(self.budget.remaining)
         self.seconds.ask += time.perf_counter() - start
         if population is None:
             return None
@@ -196,7 +200,8 @@ class CellRun:
         self.generation += 1
         start = time.perf_counter()
         # A clone: an algorithm may work on its losses in place, and the tensor may be the task's own.
-        self.algorithm.tell(population, losses.clone(), evaluation.gradients)
+        with self.breakdown.phase("tell"):
+            self.algorithm.tell(population, losses.clone(), evaluation.gradients)
         self.seconds.tell += time.perf_counter() - start
         if not self.algorithm.same_minibatch:
             self.minibatch += 1
@@ -206,7 +211,8 @@ class CellRun:
     def best(self) -> Population | None:
         """The algorithm's ``best()``, checked to be a population of one, or None."""
         start = time.perf_counter()
-        candidate = self.algorithm.best()
+        with self.breakdown.phase("tell"):
+            candidate = self.algorithm.best()
         self.seconds.tell += time.perf_counter() - start
         if candidate is None:
             return None

@@ -1,4 +1,8 @@
-"""Files that are either there and whole, or not there: written aside, synced, renamed into place."""
+"""Files that are either there and whole, or not there: written aside, synced, renamed into place.
+
+What is not synced outlives the process all the same, however that ends; only a machine that goes down may
+lose it, or a part of it, and checksums tell.
+"""
 
 from __future__ import annotations
 
@@ -15,28 +19,28 @@ class DamagedError(Exception):
     """A stored file that cannot be read back."""
 
 
-def write_bytes(path: Path, content: bytes, settle: bool = True) -> None:
+def write_bytes(path: Path, content: bytes, sync: bool = True) -> None:
     """Replace a file at once: a reader, or the next run after a kill, sees the old one or the new one.
 
     Args:
         path: of the file; its folder exists.
         content: all of it.
-        settle: sync the folder too, so that the renaming outlives the machine; one of several files that
-            are written together is enough.
+        sync: wait until the disk has the file, and its name in the folder.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     with open(aside, "wb") as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
     os.replace(aside, path)
-    if settle:
-        _sync_folder(path.parent)
+    if sync:
+        settle(path.parent)
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: Any, sync: bool = True) -> None:
     """JSON, replaced at once; nan and infinities are written as Python writes them."""
-    write_bytes(path, (json.dumps(content, indent=1) + "\n").encode())
+    write_bytes(path, (json.dumps(content, indent=1) + "\n").encode(), sync)
 
 
 def read_json(path: Path) -> Any:
@@ -47,14 +51,14 @@ def read_json(path: Path) -> Any:
         raise DamagedError(f"{path.name}: {error}") from error
 
 
-def write_parquet(path: Path, table: pa.Table, settle: bool = True) -> None:
-    """Parquet with checksums of its pages, replaced at once; ``settle`` as for ``write_bytes``."""
+def write_parquet(path: Path, table: pa.Table, sync: bool = True) -> None:
+    """Parquet with checksums of its pages, replaced at once; ``sync`` as for ``write_bytes``."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, write_page_checksum=True)
-    write_bytes(path, sink.getvalue().to_pybytes(), settle)
+    write_bytes(path, sink.getvalue().to_pybytes(), sync)
 
 
 def read_parquet(path: Path) -> pa.Table:
@@ -68,10 +72,11 @@ def read_parquet(path: Path) -> pa.Table:
         raise DamagedError(f"{path.name}: {str(error).splitlines()[0]}") from error
 
 
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":
+def settle(path: Path) -> None:
+    """Wait until the disk has a file that was written before, or the names in a folder."""
+    if path.is_dir() and os.name != "posix":
         return
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(handle)
     finally:

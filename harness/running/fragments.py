@@ -1,8 +1,9 @@
 """The folder of one cell: fragments of its tables, and a status file that says which of them count.
 
-``status.json`` is the record of commitment. A fragment is written and synced first and named in the
-status afterwards, so that a run killed at any instant leaves whole generations, or nothing, behind. Should
-a machine go down between the two renamings and keep only the second, the cell is damaged and runs again.
+``status.json`` is the record of commitment. A fragment is written first and named in the status afterwards,
+so that a run killed at any instant leaves whole generations, or nothing, behind. The files of a cell that has
+ended are synced; those of a running one are not, since waiting for the disk would cost more than what is
+lost: should the machine go down and keep a part of them, the cell is damaged and runs again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from harness.running.files import (
     DamagedError,
     read_json,
     read_parquet,
+    settle,
     write_bytes,
     write_json,
     write_parquet,
@@ -108,11 +110,15 @@ class CellFolder:
     ) -> int:
         """Store new rows as the next fragment, then the status that names it; returns the new count."""
         self.path.mkdir(parents=True, exist_ok=True)
+        done = status in DONE
         if any(rows.values()):
             for name in FRAGMENTED:
                 table = make_table(name, [{"id": self.id, **entry} for entry in rows[name]])
-                write_parquet(self._fragment(name, fragments), table, settle=False)
+                write_parquet(self._fragment(name, fragments), table, sync=False)
             fragments += 1
+        if done:  # those that were written while it ran too; the disk has long had most of them
+            for file in self.path.glob("*.parquet"):
+                settle(file)
         content = {
             "schema_version": SCHEMA_VERSION,
             "status": status,
@@ -120,7 +126,7 @@ class CellFolder:
             "signature": {"digest": signature.digest, "losses": list(signature.losses)},
             "row": row,
         }
-        write_json(self.path / "status.json", content)
+        write_json(self.path / "status.json", content, sync=done)
         return fragments
 
     def write_trace(self, trace: str) -> None:

@@ -19,7 +19,7 @@ class Observer:
         """The sweep starts; ``cells`` are all that can run, ``done`` those that need not run again."""
 
     def task_begins(self, task: str, cells: Sequence[Cell]) -> None:
-        """The cells of a task are about to run."""
+        """The first of a task's cells is about to run; those of other tasks may go on beside them."""
 
     def advanced(self, cell: Cell, evaluations: int) -> None:
         """A cell has spent so many evaluations so far."""

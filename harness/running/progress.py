@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
@@ -32,13 +33,21 @@ def watching(quiet: bool = False, stream: TextIO | None = None) -> Observer:
     return Bars(stream) if stream.isatty() else Lines(stream)
 
 
+@dataclass
+class _Count:
+    """Of a task that runs: cells that have not ended, and evaluations."""
+
+    cells: int
+    total: int
+    spent: int = 0
+
+
 class _Counting(Observer):
     """Counts evaluations per task and in all; what is shown is left to others."""
 
     def __init__(self) -> None:
-        self.task = ""
         self.total = self.spent = 0
-        self.task_total = self.task_spent = 0
+        self.tasks: dict[str, _Count] = {}
         self._by_cell: dict[str, int] = {}
 
     def begin(self, cells: Sequence[Cell], done: Sequence[Cell]) -> None:
@@ -48,23 +57,31 @@ class _Counting(Observer):
 
     def task_begins(self, task: str, cells: Sequence[Cell]) -> None:
         """Start a task's own count."""
-        self.task, self.task_spent = task, 0
-        self.task_total = sum(cell.evaluations for cell in cells)
+        self.tasks[task] = _Count(len(cells), sum(cell.evaluations for cell in cells))
 
     def advanced(self, cell: Cell, evaluations: int) -> None:
         """Count what a cell has spent more than before."""
         more = evaluations - self._by_cell.get(cell.id, 0)
         self._by_cell[cell.id] = evaluations
         self.spent += more
-        self.task_spent += more
+        self.tasks[cell.task].spent += more
 
     def ended(self, cell: Cell, status: str, reason: str | None) -> None:
-        """A cell that stops early has nothing left to spend."""
+        """A cell that stops early has nothing left to spend; a task is over with its last cell."""
         self.advanced(cell, cell.evaluations)
+        self.tasks[cell.task].cells -= 1
+        if not self.tasks[cell.task].cells:
+            self.task_ends(cell.task)
+            del self.tasks[cell.task]
+        if status != "finished":
+            self.note(f"{status}: {cell.task}, {cell.algorithm}, repetition {cell.repetition}: {reason}")
+
+    def task_ends(self, task: str) -> None:
+        """The last cell of a task is over."""
 
 
 class Bars(_Counting):
-    """A bar for the sweep and one for the task that runs, with the time left."""
+    """A bar for the sweep and one for each task that runs, with the time left."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
@@ -77,34 +94,29 @@ class Bars(_Counting):
             console=Console(file=stream),
             transient=True,
         )
-        self._all: TaskID | None = None
-        self._one: TaskID | None = None
+        self._all = self.progress.add_task("sweep", total=None)
+        self._bars: dict[str, TaskID] = {}
 
     def begin(self, cells: Sequence[Cell], done: Sequence[Cell]) -> None:
         """Show the bar of the sweep."""
         super().begin(cells, done)
-        self._all = self.progress.add_task("sweep", total=self.total)
+        self.progress.update(self._all, total=self.total)
         self.progress.start()
 
     def task_begins(self, task: str, cells: Sequence[Cell]) -> None:
         """Show the bar of the task."""
         super().task_begins(task, cells)
-        if self._one is not None:
-            self.progress.remove_task(self._one)
-        self._one = self.progress.add_task(escape(task), total=self.task_total)
+        self._bars[task] = self.progress.add_task(escape(task), total=self.tasks[task].total)
 
     def advanced(self, cell: Cell, evaluations: int) -> None:
         """Move both bars."""
         super().advanced(cell, evaluations)
-        if self._all is not None and self._one is not None:
-            self.progress.update(self._all, completed=self.spent)
-            self.progress.update(self._one, completed=self.task_spent)
+        self.progress.update(self._all, completed=self.spent)
+        self.progress.update(self._bars[cell.task], completed=self.tasks[cell.task].spent)
 
-    def ended(self, cell: Cell, status: str, reason: str | None) -> None:
-        """A line for a cell that did not finish."""
-        super().ended(cell, status, reason)
-        if status != "finished":
-            self.note(f"{status}: {cell.task}, {cell.algorithm}, repetition {cell.repetition}: {reason}")
+    def task_ends(self, task: str) -> None:
+        """Take the bar of the task away."""
+        self.progress.remove_task(self._bars.pop(task))
 
     def note(self, line: str) -> None:
         """A line above the bars."""
@@ -137,13 +149,8 @@ class Lines(_Counting):
         """Say how far it is, if that was long ago."""
         super().advanced(cell, evaluations)
         if time.monotonic() - self._said >= LINE_SECONDS:
-            self.note(f"{self.task}: {self.task_spent}/{self.task_total} evaluations")
-
-    def ended(self, cell: Cell, status: str, reason: str | None) -> None:
-        """Say what did not finish."""
-        super().ended(cell, status, reason)
-        if status != "finished":
-            self.note(f"{status}: {cell.task}, {cell.algorithm}, repetition {cell.repetition}: {reason}")
+            parts = [f"{task}: {count.spent}/{count.total}" for task, count in self.tasks.items()]
+            self.note(f"{', '.join(parts)} evaluations")
 
     def note(self, line: str) -> None:
         """One line."""

@@ -1,8 +1,8 @@
-"""From a plan to a folder of results: what is done stays, what is not is run, task by task."""
+"""From a plan to a folder of results: what is done stays, what is not is run, model by model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -12,9 +12,11 @@ from harness.core.errors import UserError
 from harness.core.task import Protocol, Signature, Task
 from harness.plugins.build import naming
 from harness.running.cell import Failure
-from harness.running.cohort import Cohort, store_failure
+from harness.running.clock import Breakdown
+from harness.running.cohort import Cohort, Todo
 from harness.running.files import DamagedError
 from harness.running.fragments import CellState
+from harness.running.member import store_failure
 from harness.running.observer import Observer
 from harness.running.results import collect, run_row
 from harness.running.store import Store
@@ -48,6 +50,7 @@ def run_cells(
     *,
     environment: str = "",
     observer: Observer | None = None,
+    breakdown: Breakdown | None = None,
     retry: bool = False,
     flush_seconds: float = FLUSH_SECONDS,
 ) -> None:
@@ -63,6 +66,7 @@ def run_cells(
         protocol: dev points and timeout.
         environment: key of the environment, for the rows.
         observer: is told how it goes.
+        breakdown: takes down where the time goes.
         retry: run cells again that failed or timed out.
         flush_seconds: how often unfinished cells are stored; 0 for every round.
 
@@ -70,32 +74,41 @@ def run_cells(
         UserError: before any cell runs, where a task says that it cannot be made as it is written, or where
             its stored results were made with other data or another model.
     """
-    watcher = observer or Observer()
+    watcher, breakdown = observer or Observer(), breakdown or Breakdown()
     wanted = [cell for cell in cells if cell.skip is None]
-    done = _triage(wanted, store, watcher, retry)
+    with breakdown.phase("recording"):
+        done = _triage(wanted, store, watcher, retry)
     watcher.begin(wanted, [cell for cell in wanted if cell.id in done])
 
     def make_row(cell: Cell) -> dict[str, Any]:
         return {**run_row(cell), "environment": environment}
 
     try:
-        ready: dict[str, tuple[list[Cell], Loaded]] = {}
+        todos: list[Todo] = []
+        broken: list[tuple[str, list[Cell], Failure]] = []
         for name, group in _by_task(wanted).items():
             todo = [cell for cell in group if cell.id not in done]
             if todo:
                 finished = [done[cell.id] for cell in group if cell.id in done]
-                ready[name] = todo, _loaded(name, todo[0], finished, store, workshop)
+                with breakdown.phase("loading"):
+                    loaded = _loaded(name, todo[0], finished, store, workshop)
+                if isinstance(loaded, Failure):
+                    broken.append((name, todo, loaded))
+                else:
+                    todos.append(Todo(name, *loaded, todo))
         # Only now does the first cell run: what the user has to mend in a later task is already said.
-        for name, (todo, loaded) in ready.items():
+        for name, todo, failure in broken:
             watcher.task_begins(name, todo)
-            if isinstance(loaded, Failure):
-                for cell in todo:
-                    store_failure(cell, store.cell(cell.id), Signature("", ()), make_row(cell), loaded)
-                    watcher.ended(cell, "failed", loaded.reason)
-                continue
-            cohort = Cohort(*loaded, protocol, workshop.algorithm, make_row, watcher, flush_seconds)
-            cohort.run([(cell, store.cell(cell.id)) for cell in todo])
-        store.write_tables(collect(store.path, cells))
+            for cell in todo:
+                with breakdown.phase("recording"):
+                    store_failure(store.cell(cell.id), None, make_row(cell), failure)
+                breakdown.cells += 1
+                watcher.ended(cell, "failed", failure.reason)
+        cohort = Cohort(store, protocol, workshop.algorithm, make_row, watcher, breakdown, flush_seconds)
+        for company in _companies(todos):
+            cohort.run(company)
+        with breakdown.phase("recording"):
+            store.write_tables(collect(store.path, cells))
     finally:
         watcher.end()
 
@@ -127,6 +140,16 @@ def _by_task(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
     for cell in cells:
         groups.setdefault(str(cell.task), []).append(cell)
     return groups
+
+
+def _companies(todos: Sequence[Todo]) -> list[list[Todo]]:
+    """Tasks whose cells advance together, in the order of the first of each company."""
+    groups: dict[Hashable, list[Todo]] = {}
+    for todo in todos:
+        # A task that shares no forward, or names no company, is alone: no other has its name.
+        own = todo.task.company if todo.task.shares_forward else None
+        groups.setdefault(("task", todo.name) if own is None else ("company", own), []).append(todo)
+    return list(groups.values())
 
 
 def _loaded(name: str, cell: Cell, finished: Sequence[CellState], store: Store, workshop: Workshop) -> Loaded:

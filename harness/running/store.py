@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from harness.core.errors import UserError
 from harness.running.files import DamagedError, read_json, write_bytes, write_json, write_parquet
@@ -22,7 +22,9 @@ from harness.running.schema import TABLES
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PLAN, SWEEP, CELLS, ENVIRONMENT = "plan.json", "sweep.yaml", "cells", "environment.json"
+PLAN, SWEEP, CELLS = "plan.json", "sweep.yaml", "cells"
+ENVIRONMENT, BREAKDOWN = "environment.json", "breakdown.json"
+"""Measured, both of them: no two runs of one sweep write the same."""
 
 
 class Store:
@@ -99,10 +101,26 @@ class Store:
         if known.get(key) != description:
             write_json(file, {**known, key: description})
 
+    def add_session(self, session: dict[str, Any]) -> None:
+        """Note where the time of this run went, behind those of earlier ones."""
+        write_json(self.path / BREAKDOWN, {"measured": True, "sessions": [*sessions(self.path), session]})
+
     def write_tables(self, tables: dict[str, pa.Table]) -> None:
         """Replace the derived tables; ``runs`` last, since it says that the others are there."""
         for name in sorted(tables, key=lambda name: name == "runs"):
             write_parquet(self.path / f"{name}.parquet", tables[name])
+
+
+def sessions(path: Path) -> list[dict[str, Any]]:
+    """Where the time of each run into a folder went, the latest last; a run that was killed is not there.
+
+    >>> sessions(Path("nowhere"))
+    []
+    """
+    try:
+        return list(read_json(path / BREAKDOWN)["sessions"])
+    except (DamagedError, KeyError, TypeError):  # nothing hangs on it
+        return []
 
 
 def being_written(path: Path) -> bool:

@@ -9,6 +9,7 @@ from harness.core.algorithm import Algorithm
 from harness.core.budget import Budget
 from harness.core.task import Task
 from harness.plugins.build import build_algorithm
+from harness.running.clock import Breakdown
 from harness.running.environment import environment, environment_key
 from harness.running.observer import Observer
 from harness.running.plan import Cell, builder_of, make_plan
@@ -24,6 +25,7 @@ def sweep(
     out: Path | str | None = None,
     retry: bool = False,
     progress: Observer | None = None,
+    breakdown: Breakdown | None = None,
     flush_seconds: float = FLUSH_SECONDS,
     **overrides: Any,
 ) -> Results:
@@ -36,6 +38,7 @@ def sweep(
         out: folder of the results; by default the sweep's own ``out``, or ``results/<name>``.
         retry: run cells again that failed or timed out.
         progress: is told how it goes; None for silence.
+        breakdown: takes down where the time goes, where it began before this call.
         flush_seconds: how often unfinished cells are stored.
         overrides: keys of a sweep file, such as ``budget`` or ``repetitions``.
 
@@ -48,10 +51,12 @@ def sweep(
     >>> results.runs["status"].tolist()
     ['finished', 'finished']
     """
-    words = source if isinstance(source, Sweep) else Sweep.load(source)
-    words = words.override(**overrides)
-    builder = builder_of(words)
-    plan = make_plan(words, builder)
+    breakdown = breakdown or Breakdown()
+    with breakdown.phase("loading"):
+        words = source if isinstance(source, Sweep) else Sweep.load(source)
+        words = words.override(**overrides)
+        builder = builder_of(words)
+        plan = make_plan(words, builder)
 
     def make_task(cell: Cell) -> Task:
         return builder.task(cell.task)
@@ -61,21 +66,27 @@ def sweep(
 
     machine = environment(builder.device, builder.dtype)
     with Store(Path(out) if out is not None else words.output) as store:
-        store.begin(plan.to_json(), words.to_yaml())
+        with breakdown.phase("recording"):
+            store.begin(plan.to_json(), words.to_yaml())
+            store.add_environment(environment_key(machine), machine)
         if strangers := store.strangers(cell.id for cell in plan.cells):
             (progress or Observer()).note(
                 f"{store.path}: {len(strangers)} stored cells belong to another plan; "
                 f"they stay in {store.path / 'cells'} and are left out of the tables"
             )
-        store.add_environment(environment_key(machine), machine)
-        run_cells(
-            plan.cells,
-            store,
-            Workshop(make_task, make_algorithm),
-            builder.protocol,
-            environment=environment_key(machine),
-            observer=progress,
-            retry=retry,
-            flush_seconds=flush_seconds,
-        )
-    return load_results(store.path)
+        try:
+            run_cells(
+                plan.cells,
+                store,
+                Workshop(make_task, make_algorithm),
+                builder.protocol,
+                environment=environment_key(machine),
+                observer=progress,
+                breakdown=breakdown,
+                retry=retry,
+                flush_seconds=flush_seconds,
+            )
+            with breakdown.phase("recording"):
+                return load_results(store.path)
+        finally:
+            store.add_session(breakdown.session())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 
@@ -147,6 +148,23 @@ def test_a_sweep_from_flags_ends_with_tables_and_a_leaderboard(gradfree, tmp_pat
     assert "6 cells, 0 of them done, 80 evaluations to go" in err
     for name in ("sweep.yaml", "plan.json", "environment.json", "runs.parquet", "leaderboard.csv"):
         assert (tmp_path / "mine" / name).exists()
+
+
+SHARES = (
+    r"[\d.]+ % forward, [\d.]+ % ask and tell, [\d.]+ % overhead "
+    r"\(\w+ [\d.]+ %, .*bookkeeping [\d.]+ %.*\)\n"
+)
+
+
+def test_a_sweep_ends_with_where_its_time_went_and_status_says_it_again(gradfree):
+    out = gradfree("sweep", *SMALL, "--out", "mine")[1]
+    found = re.search(rf"^{SHARES}results in mine\n$", out, re.MULTILINE)
+    assert found
+    line = found[0].splitlines()[0]
+    out = gradfree("status", "mine")[1]
+    assert re.search(rf"^last session: 6 cells in [\d.]+ s: {re.escape(line)}$", out, re.MULTILINE)
+    (session,) = json.loads(gradfree("status", "mine", "--json")[1])["sessions"]
+    assert session["seconds"]["loading"] > 0
 
 
 def test_the_same_command_again_runs_nothing(gradfree):

@@ -22,15 +22,18 @@ from harness.core import Protocol
 CELLS = [
     toys.cell("walk", 0, budget=10),
     toys.cell("restless", 0, budget=8),
-    toys.cell("raises", 0, budget=12),
+    toys.cell("raises", 0, budget=12, task="other"),
     toys.cell("untouched", 0),
     toys.cell("walk", 1, skip="not this one"),
 ]
 
 
 def once(out: Path) -> None:
-    """The sweep, with every round stored."""
-    toys.run(out, CELLS, protocol=Protocol(dev_points=3), flush_seconds=0.0)
+    """The sweep of two tasks that advance together, with every round stored."""
+    tasks = {"quadratic": toys.Quadratic(), "other": toys.Quadratic("other")}
+    for task in tasks.values():
+        task.company = "a model"
+    toys.run(out, CELLS, tasks=tasks, protocol=Protocol(dev_points=3), flush_seconds=0.0)
 
 
 def killed_at(out: Path, write: int) -> bool:

@@ -100,9 +100,20 @@ def test_an_algorithm_that_changed_since_starts_again_and_it_is_said(tmp_path, t
     assert "generation 0 is another one" in watcher.lines[0]
 
 
+def test_a_cell_broken_off_on_other_data_starts_again_and_it_is_said(tmp_path, toys):
+    cells, watcher = [toys.cell("walk")], StopAfter(1000)
+    with pytest.raises(StopError):
+        toys.run(tmp_path, cells, toys.Quadratic("other"), observer=StopAfter(24), flush_seconds=0.0)
+    task = toys.Quadratic()
+    toys.run(tmp_path, cells, task, observer=watcher)
+    assert len(task.calls) == 10
+    (line,) = watcher.lines
+    assert "other data or another model" in line
+
+
 def test_seconds_go_on_from_where_they_were(tmp_path, toys, monkeypatch):
     ticks = itertools.count()
-    monkeypatch.setattr(cohort.Cohort, "_clock", lambda self: float(next(ticks)))
+    monkeypatch.setattr(cohort, "_clock", lambda task: float(next(ticks)))
     cells = [toys.cell("walk")]
     with pytest.raises(StopError):
         toys.run(tmp_path, cells, observer=StopAfter(24), flush_seconds=0.0)

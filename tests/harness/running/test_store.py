@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pandas as pd
 import pytest
@@ -164,3 +165,27 @@ def test_status_names_every_fragment_that_counts(tmp_path, toys):
     toys.run(tmp_path, [cell], flush_seconds=0.0)
     status = json.loads((tmp_path / "cells" / cell.id / "status.json").read_text())
     assert status["fragments"] == len(list((tmp_path / "cells" / cell.id).glob("curve-*.parquet")))
+
+
+class StopError(Exception):
+    """Ends a run in its middle."""
+
+
+class StopAfter(Observer):
+    def advanced(self, cell, evaluations):
+        if evaluations >= 24:
+            raise StopError
+
+
+@pytest.mark.skipif(os.name != "posix", reason="tells files by their inodes")
+def test_the_disk_is_waited_for_when_a_cell_ends_and_not_while_it_runs(tmp_path, toys, monkeypatch):
+    cell, synced = toys.cell("walk"), set()
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.add(os.fstat(handle).st_ino))
+    with pytest.raises(StopError):
+        toys.run(tmp_path, [cell], observer=StopAfter(), flush_seconds=0.0)
+    files = [*(tmp_path / "cells" / cell.id).iterdir()]
+    assert len(files) == 16  # five fragments of three tables, and the status
+    assert not synced & {file.stat().st_ino for file in files}
+    toys.run(tmp_path, [cell], flush_seconds=1000.0)
+    folder = tmp_path / "cells" / cell.id
+    assert {folder.stat().st_ino, *(file.stat().st_ino for file in folder.iterdir())} <= synced
