@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, cached_property, partial
@@ -189,7 +190,9 @@ class TextTask(Task):
         values = points.values.detach().clone().requires_grad_()
         logits = self.batches.run_points(values, rows)
         losses = self.objective(logits, rows.labels.expand(len(points), -1))
+        begin = time.perf_counter()
         (gradients,) = torch.autograd.grad(losses.sum(), values)
+        self.batches.forward_seconds += time.perf_counter() - begin
         forward = self._cost(rows, len(points))
         cost = replace(forward, flops=Budget.GRADIENT_PRICE * forward.flops)
         return Evaluation(losses.detach(), gradients, cost)
