@@ -189,8 +189,12 @@ class LanguageModel:
 
         Two for each weight of the layers, and the attention's two products; the embedding is a lookup.
         """
-        skeleton = self.skeleton
-        layers = sum(p.numel() for p in skeleton.base_model.parameters())
-        layers -= sum(m.weight.numel() for m in skeleton.modules() if isinstance(m, nn.Embedding))
         depth = getattr(self.config, "num_hidden_layers", 1)
-        return 2.0 * layers + 4.0 * depth * length * getattr(self.config, "hidden_size", 1)
+        return 2.0 * self._layer_weights + 4.0 * depth * length * getattr(self.config, "hidden_size", 1)
+
+    @cached_property
+    def _layer_weights(self) -> int:
+        """Numbers in all layers but the embeddings."""
+        tables = [m.weight for m in self.skeleton.modules() if isinstance(m, nn.Embedding)]
+        every = sum(p.numel() for p in self.skeleton.base_model.parameters())
+        return every - sum(table.numel() for table in tables)
