@@ -31,7 +31,7 @@ WIDTH = 64
 """At most so many cells advance together."""
 COORDINATES = 2**28
 """Fewer, where their centers would hold more numbers than this together; a large model's cells take turns."""
-PATIENCE = 100
+PATIENCE = 200
 """Between two flushes pass at least so many times the seconds that the last one took."""
 
 Item = TypeVar("Item")

@@ -1,9 +1,9 @@
 """The folder of one cell: fragments of its tables, and a status file that says which of them count.
 
 ``status.json`` is the record of commitment. A fragment is written first and named in the status afterwards,
-so that a run killed at any instant leaves whole generations, or nothing, behind. The files of a cell that has
-ended are synced; those of a running one are not, since waiting for the disk would cost more than what is
-lost: should the machine go down and keep a part of them, the cell is damaged and runs again.
+so that a run killed at any instant leaves whole generations, or nothing, behind. Nothing waits for the disk
+before the sweep ends, when most of it has long been written: should the machine go down and keep a part of a
+cell, the cell is damaged and runs again.
 """
 
 from __future__ import annotations
@@ -110,15 +110,11 @@ class CellFolder:
     ) -> int:
         """Store new rows as the next fragment, then the status that names it; returns the new count."""
         self.path.mkdir(parents=True, exist_ok=True)
-        done = status in DONE
         if any(rows.values()):
             for name in FRAGMENTED:
                 table = make_table(name, [{"id": self.id, **entry} for entry in rows[name]])
                 write_parquet(self._fragment(name, fragments), table, sync=False)
             fragments += 1
-        if done:  # those that were written while it ran too; the disk has long had most of them
-            for file in self.path.glob("*.parquet"):
-                settle(file)
         content = {
             "schema_version": SCHEMA_VERSION,
             "status": status,
@@ -126,13 +122,19 @@ class CellFolder:
             "signature": {"digest": signature.digest, "losses": list(signature.losses)},
             "row": row,
         }
-        write_json(self.path / "status.json", content, sync=done)
+        write_json(self.path / "status.json", content, sync=False)
         return fragments
 
     def write_trace(self, trace: str) -> None:
         """Keep a failure's whole traceback beside the tables, for the plugin's author."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_bytes(self.path / "traceback.txt", trace.encode("utf-8", "replace"))
+        write_bytes(self.path / "traceback.txt", trace.encode("utf-8", "replace"), sync=False)
+
+    def settle(self) -> None:
+        """Wait until the disk has all of it."""
+        for file in self.path.iterdir():
+            settle(file)
+        settle(self.path)
 
     def clear(self) -> None:
         """Forget the cell. The status goes first: without it no fragment counts."""

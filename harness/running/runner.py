@@ -108,6 +108,8 @@ def run_cells(
         for company in _companies(todos):
             cohort.run(company)
         with breakdown.phase("recording"):
+            for cell in wanted:  # those too that ended in a session that was broken off
+                store.cell(cell.id).settle()
             store.write_tables(collect(store.path, cells))
     finally:
         watcher.end()

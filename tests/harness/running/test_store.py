@@ -178,14 +178,16 @@ class StopAfter(Observer):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="tells files by their inodes")
-def test_the_disk_is_waited_for_when_a_cell_ends_and_not_while_it_runs(tmp_path, toys, monkeypatch):
-    cell, synced = toys.cell("walk"), set()
+def test_the_disk_is_waited_for_when_the_sweep_ends_and_not_before(tmp_path, toys, monkeypatch):
+    cell, other, synced = toys.cell("walk"), toys.cell("early"), set()
     monkeypatch.setattr(os, "fsync", lambda handle: synced.add(os.fstat(handle).st_ino))
     with pytest.raises(StopError):
-        toys.run(tmp_path, [cell], observer=StopAfter(), flush_seconds=0.0)
-    files = [*(tmp_path / "cells" / cell.id).iterdir()]
-    assert len(files) == 16  # five fragments of three tables, and the status
-    assert not synced & {file.stat().st_ino for file in files}
-    toys.run(tmp_path, [cell], flush_seconds=1000.0)
-    folder = tmp_path / "cells" / cell.id
-    assert {folder.stat().st_ino, *(file.stat().st_ino for file in folder.iterdir())} <= synced
+        toys.run(tmp_path, [cell, other], observer=StopAfter(), flush_seconds=0.0)
+    folders = [tmp_path / "cells" / each.id for each in (cell, other)]
+    numbers = {path.stat().st_ino for folder in folders for path in [folder, *folder.iterdir()]}
+    # five and four fragments of three tables, a status each, and the folders
+    assert len(numbers) == 15 + 12 + 2 + 2
+    assert not synced & numbers
+    toys.run(tmp_path, [cell, other], flush_seconds=1000.0)
+    numbers = {path.stat().st_ino for folder in folders for path in [folder, *folder.iterdir()]}
+    assert numbers <= synced
