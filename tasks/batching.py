@@ -47,7 +47,8 @@ class Batches:
         words: tokens of the label words, int64 ``[C]``.
         common: how many tokens all rows begin with.
 
-    ``forward_seconds`` counts the seconds in the model's forwards, synchronised with the device.
+    ``forward_seconds`` counts the seconds in the model's forwards, synchronised with the device, with what
+    makes candidates out of seeds and points: some of it happens between the layers.
     """
 
     def __init__(
@@ -80,7 +81,8 @@ class Batches:
 
         def filled(chunk: Sequence[Member]) -> list[Tensor]:
             whole = [*chunk, *[chunk[-1]] * (fewest - len(chunk))]
-            return list(self._logits(self._view(whole), [member.rows for member in whole]))[: len(chunk)]
+            logits = self._logits(lambda: self._view(whole), [member.rows for member in whole])
+            return list(logits)[: len(chunk)]
 
         with torch.no_grad():
             return self.chunks.run(
@@ -100,19 +102,24 @@ class Batches:
         """
         if candidate is None and self.space.lent:
             raise UserError(f"model {self.model.path}: a search moves its weights: nothing is untouched")
-        view = View(Weights(1))
-        if candidate is not None:
-            view = self.tuning.view_alone(self.model, candidate, self.space)
+
+        def view() -> View:
+            if candidate is None:
+                return View(Weights(1))
+            return self.tuning.view_alone(self.model, candidate, self.space)
+
         with torch.no_grad():
             return self._logits(view, [rows])[0]
 
     def run_points(self, values: Tensor, rows: Encoded) -> Tensor:
         """Logits ``[n, R, C]`` of coordinates ``[n, d]``, for a gradient to pass through."""
-        view = self.tuning.view(self.model, self.space.parameters(values))
-        return self._logits(view, [rows] * len(values))
+        return self._logits(
+            lambda: self.tuning.view(self.model, self.space.parameters(values)), [rows] * len(values)
+        )
 
-    def _logits(self, view: View, rows: Sequence[Encoded]) -> Tensor:
+    def _logits(self, see: Callable[[], View], rows: Sequence[Encoded]) -> Tensor:
         begin = time.perf_counter()
+        view = see()
         once = self._once(view, rows[0])
         logits = answer_logits(
             self.model, self.words, joined(rows), view.weights, view.tensors, view.prefix, once

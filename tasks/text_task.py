@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache, cached_property, partial
+from functools import cache, cached_property, lru_cache, partial
 
 import torch
 from torch import Tensor
@@ -36,6 +36,8 @@ from tasks.splits import few_shot, minibatch
 from tasks.tuning.base import Tuning
 
 SCHEMA = 1
+RECENT = 256
+"""Minibatches that are kept: the cells of a cohort are near one another in their generations."""
 
 
 class TextTask(Task):
@@ -73,6 +75,7 @@ class TextTask(Task):
         self.shares_forward = tuning.packs
         self.company = model if tuning.packs else None
         self.splits = cache(partial(few_shot, data, protocol))
+        self.minibatch = lru_cache(RECENT)(self._minibatch)
         self.splits(0)  # what does not fit is said before anything runs
         check_template(data, model.tokenizer, model.longest - tuning.prefix_tokens)
         self.words = label_tokens(data, model.tokenizer)
@@ -159,7 +162,7 @@ class TextTask(Task):
         losses = self.evaluate([Request(fixed, 0, 0)])[0].losses
         return Signature(digest, tuple(losses.tolist()))
 
-    def minibatch(self, repetition: int, generation: int) -> Encoded:
+    def _minibatch(self, repetition: int, generation: int) -> Encoded:
         """The rows of one generation, the same for every algorithm."""
         chosen = self.splits(repetition)
         key = f"{self.protocol.seed + repetition} minibatch"
