@@ -1,9 +1,9 @@
-"""Rows as token ids of one padded length, and the label words as single tokens."""
+"""Rows as token ids of one padded length."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -11,7 +11,10 @@ from torch import Tensor
 
 from harness.core import UserError
 from tasks.datasets import Row, TextData
+from tasks.families.base import Family, padded
+from tasks.families.causal import Causal
 
+CAUSAL = Causal()
 ALIGNED = 8
 """Sequences are padded, soft prompt included, to a multiple of so many tokens."""
 
@@ -20,7 +23,7 @@ ALIGNED = 8
 class Encoded:
     """Tokenised rows: ids int64 ``[R, T]`` padded at the right, lengths int64 ``[R]``, labels int64 ``[R]``.
 
-    With causal attention no real token sees the padding, so no mask is needed.
+    ``spare`` is the padding that every row keeps, for families whose attention sees the whole row.
 
     >>> rows = Encoded(torch.zeros(3, 8, dtype=torch.long), torch.tensor([8, 5, 6]), torch.tensor([0, 1, 1]))
     >>> len(rows), len(rows[torch.tensor([0, 2])])
@@ -30,12 +33,13 @@ class Encoded:
     ids: Tensor
     lengths: Tensor
     labels: Tensor
+    spare: int = field(default=0, kw_only=True)
 
     def __len__(self) -> int:
         return int(self.ids.shape[0])
 
     def __getitem__(self, rows: Tensor | slice) -> Encoded:
-        return Encoded(self.ids[rows], self.lengths[rows], self.labels[rows])
+        return Encoded(self.ids[rows], self.lengths[rows], self.labels[rows], spare=self.spare)
 
     def trimmed(self, prefix: int = 0) -> Encoded:
         """Without the padding that none of these rows needs, still ``ALIGNED`` with a prefix before it.
@@ -44,8 +48,8 @@ class Encoded:
         >>> rows.trimmed().ids.shape, rows.trimmed(prefix=5).ids.shape
         (torch.Size([2, 16]), torch.Size([2, 11]))
         """
-        length = _aligned(int(self.lengths.max()), prefix)
-        return Encoded(self.ids[:, :length], self.lengths, self.labels)
+        length = _aligned(int(self.lengths.max()) + self.spare, prefix)
+        return Encoded(self.ids[:, :length], self.lengths, self.labels, spare=self.spare)
 
 
 def _aligned(length: int, prefix: int) -> int:
@@ -67,21 +71,24 @@ def common_start(splits: Iterable[Encoded]) -> Tensor:
     return first[: int(same.long().cumprod(0).sum())]
 
 
-def check_template(data: TextData, tokenizer: Any, limit: int) -> None:
+def check_template(data: TextData, tokenizer: Any, limit: int, family: Family = CAUSAL) -> None:
     """Refuse a limit that leaves no room for a token of text.
 
     Raises:
         UserError: naming the data set and the limit.
     """
     limit = min(limit, data.max_tokens or limit)
-    if len(_ids(tokenizer, data.filled(Row(dict.fromkeys(data.fields, ""), 0)))) >= limit:
+    bare = data.filled(Row(dict.fromkeys(data.fields, ""), 0), family.mask(tokenizer))
+    if len(family.ids(tokenizer, bare)) >= limit:
         raise UserError(
             f"{data.name}: max_tokens: the template alone takes the {limit} tokens that there are; "
             "shorten it, or allow more"
         )
 
 
-def encode(data: TextData, tokenizer: Any, longest: int, prefix: int = 0) -> dict[str, Encoded]:
+def encode(
+    data: TextData, tokenizer: Any, longest: int, prefix: int = 0, family: Family = CAUSAL
+) -> dict[str, Encoded]:
     """All rows of all splits, padded to one length, so that no product's shape depends on company.
 
     Args:
@@ -89,34 +96,38 @@ def encode(data: TextData, tokenizer: Any, longest: int, prefix: int = 0) -> dic
         tokenizer: a fast tokenizer.
         longest: sequence the model takes; ``data.max_tokens`` may be lower.
         prefix: soft tokens that will stand before each sequence.
+        family: of the model, which says what surrounds a text.
 
     Raises:
         UserError: where the template leaves no room for a row's text.
     """
     longest -= prefix
-    limit = min(longest, data.max_tokens or longest)
+    limit = min(longest - family.spare, data.max_tokens or longest)
     tokenised = {
-        split: [_tokens(data, row, tokenizer, limit) for row in rows] for split, rows in data.splits.items()
+        split: [_tokens(data, row, family, tokenizer, limit) for row in rows]
+        for split, rows in data.splits.items()
     }
-    length = max(len(tokens) for rows in tokenised.values() for tokens in rows)
+    length = max(len(tokens) for rows in tokenised.values() for tokens in rows) + family.spare
     # A product's last bits depend on how its operands lie in memory, and in attention each thread has
     # operands of its own: with whole cache lines all threads' lie alike.
     length = min(longest, _aligned(length, prefix))
-    return {split: _padded(tokenised[split], data.splits[split], length) for split in tokenised}
+    return {
+        split: Encoded(
+            padded(rows, length),
+            torch.tensor([len(tokens) for tokens in rows]),
+            torch.tensor([row.label for row in data.splits[split]]),
+            spare=family.spare,
+        )
+        for split, rows in tokenised.items()
+    }
 
 
-def _padded(tokenised: Sequence[Sequence[int]], rows: Sequence[Row], length: int) -> Encoded:
-    ids = torch.zeros(len(rows), length, dtype=torch.long)
-    for i, tokens in enumerate(tokenised):
-        ids[i, : len(tokens)] = torch.tensor(tokens)
-    return Encoded(
-        ids, torch.tensor([len(tokens) for tokens in tokenised]), torch.tensor([row.label for row in rows])
-    )
-
-
-def _tokens(data: TextData, row: Row, tokenizer: Any, limit: int) -> list[int]:
-    tokens = _ids(tokenizer, data.filled(row))
-    fields = dict(row.fields)
+def _tokens(data: TextData, row: Row, family: Family, tokenizer: Any, limit: int) -> list[int]:
+    mask = family.mask(tokenizer)
+    fields: Mapping[str, str] = row.fields
+    if mask:  # a text that quotes the mask token asks nothing there
+        fields = {field: row.fields[field].replace(mask, "") for field in data.fields}
+    tokens = family.ids(tokenizer, data.filled(Row(fields, row.label), mask))
     while len(tokens) > limit:
         # The longest field loses its last tokens, so that the question after it is never cut off.
         longest = max(data.fields, key=lambda field: len(fields[field]))
@@ -126,41 +137,6 @@ def _tokens(data: TextData, row: Row, tokenizer: Any, limit: int) -> list[int]:
         kept = len(spans) - (len(tokens) - limit)
         if kept < 1:
             raise UserError(f"{data.name}: max_tokens: no text is left of a row within {limit} tokens")
-        fields[longest] = fields[longest][: spans[kept - 1][1]]
-        tokens = _ids(tokenizer, data.template.format(**fields).strip())
+        fields = {**fields, longest: fields[longest][: spans[kept - 1][1]]}
+        tokens = family.ids(tokenizer, data.filled(Row(fields, row.label), mask))
     return tokens
-
-
-def _ids(tokenizer: Any, text: str) -> list[int]:
-    """Ids of a text that goes on: without the end-of-sequence token that some tokenizers add."""
-    ids: list[int] = list(tokenizer(text)["input_ids"])
-    if ids and ids[-1] in (tokenizer.eos_token_id, tokenizer.sep_token_id):
-        ids.pop()
-    return ids
-
-
-def label_tokens(data: TextData, tokenizer: Any) -> Tensor:
-    """The first token of each label word as it goes on after the template: int64 ``[C]``.
-
-    Raises:
-        UserError: where a word is unknown to the tokenizer, or two words begin with the same token.
-    """
-    before = data.filled(Row(dict.fromkeys(data.fields, "a"), 0))
-    start = _ids(tokenizer, before)
-    tokens: dict[int, str] = {}
-    for word in data.words:
-        continued = _ids(tokenizer, f"{before} {word}")
-        if continued[: len(start)] != start or len(continued) == len(start):
-            continued = start + tokenizer(f" {word}", add_special_tokens=False)["input_ids"]
-        token = continued[len(start)]
-        if token == tokenizer.unk_token_id:
-            raise UserError(
-                f"{data.name}: words: {word!r} is unknown to the model's tokenizer; choose another"
-            )
-        if token in tokens:
-            raise UserError(
-                f"{data.name}: words: {tokens[token]!r} and {word!r} begin with the same token "
-                f"({tokenizer.convert_ids_to_tokens(token)!r}); choose words that differ there"
-            )
-        tokens[token] = word
-    return torch.tensor(list(tokens))

@@ -34,11 +34,14 @@ class Batch:
         weights: how the members see the model's tensors.
         rows: R.
         tokens: of one member's rows, padding included.
+        answers: how many of one member's go through the layers that see other tokens: a head that sees the
+            answer positions only, a decoder beside an encoder.
     """
 
     weights: Weights
     rows: int
     tokens: int
+    answers: int | None = None
 
 
 @contextmanager
@@ -65,13 +68,19 @@ def seen(model: nn.Module, batch: Batch, tensors: frozenset[str]) -> Iterator[No
 
 
 def _layers(model: nn.Module, tensors: frozenset[str]) -> list[tuple[nn.Module, dict[str, str]]]:
-    """The layers that own any of these tensors, with their own names of what they own."""
+    """The layers that own any of these tensors, with the model's names of what they own.
+
+    A tied tensor has one name wherever it is; one that a module shares with a layer within it (the bias of
+    a masked model's head) is that layer's.
+    """
     known = _KNOWN.setdefault(model, {})
     if tensors not in known:
+        canonical = {id(value): name for name, value in model.named_parameters()}
         known[tensors] = []
-        for prefix, module in model.named_modules(remove_duplicate=True):
-            keys = [key for key, _ in module.named_parameters(recurse=False)]
-            names = {key: f"{prefix}.{key}" if prefix else key for key in keys}
+        for module in model.modules():
+            inner = {id(value) for child in module.children() for value in child.parameters()}
+            own = dict(module.named_parameters(recurse=False))
+            names = {key: canonical[id(value)] for key, value in own.items() if id(value) not in inner}
             if not tensors.isdisjoint(names.values()):
                 known[tensors].append((module, names))
     return known[tensors]
@@ -83,6 +92,8 @@ _KNOWN = WeakKeyDictionary()
 
 def _kernel(module: nn.Module) -> Callable[..., Any]:
     """Subclasses that only inherit a forward get its kernel; those with one of their own the general one."""
+    if isinstance(module, nn.Linear) and not module.weight.is_floating_point():
+        return _quantised
     return _KERNELS.get(type(module).forward, _any_layer)
 
 
@@ -93,7 +104,8 @@ def product(batch: Batch, name: str, own: Tensor, x: Tensor, transposed: bool = 
     """
     weights, n, lead = batch.weights, batch.weights.members, x.shape[:-1]
     pieces, factors = weights.pieces(name), weights.factors(name)
-    if (pieces is not None or factors is not None) and lead.numel() != n * batch.tokens:
+    whole = lead.numel() in (n * batch.tokens, n * (batch.answers or batch.tokens))
+    if (pieces is not None or factors is not None) and not whole:
         raise UserError(f"{name}: its layer sees only some of the tokens; populations cannot pass through it")
     if pieces is not None:
         by_member = x.reshape(n, -1, x.shape[-1])
@@ -152,9 +164,24 @@ def per_member(weights: Weights, name: str, own: Tensor, like: Tensor) -> Tensor
     return whole.repeat_interleave(rows, dim=0).reshape(-1, *[1] * (like.ndim - 2), whole.shape[-1])
 
 
-def _linear(module: nn.Linear, names: Names, batch: Batch, x: Tensor) -> Tensor:
+def linear(module: nn.Linear, names: Names, batch: Batch, x: Tensor) -> Tensor:
     y = product(batch, names["weight"], module.weight, x)
     return y if module.bias is None else y + per_member(batch.weights, names["bias"], module.bias, y)
+
+
+def _quantised(module: nn.Linear, names: Names, batch: Batch, x: Tensor) -> Tensor:
+    """A frozen layer of few bits: its own product, and the members' factors beside it."""
+    y: Tensor = _original(module, {}, x)
+    factors = batch.weights.factors(names["weight"])
+    if factors is not None:
+        left, right = (factor.to(x.dtype) for factor in factors)
+        y = y.clone(memory_format=torch.contiguous_format)
+        _add_low_rank(y.reshape(batch.weights.members, -1, y.shape[-1]), _by_member(x, batch), left, right)
+    return y
+
+
+def _by_member(x: Tensor, batch: Batch) -> Tensor:
+    return x.reshape(batch.weights.members, -1, x.shape[-1])
 
 
 def _conv1d(module: Any, names: Names, batch: Batch, x: Tensor) -> Tensor:
@@ -194,7 +221,7 @@ def _any_layer(module: nn.Module, names: Names, batch: Batch, *inputs: Any, **na
     """A layer of unknown kind (normalisations, mostly): its own forward, mapped over the members."""
     forward, weights, rows = partial(_original, module), batch.weights, batch.rows
     own = dict(module.named_parameters(recurse=False))
-    whole = {key: _written_out(weights, name, own[key]) for key, name in names.items()}
+    whole = {key: written_out(weights, name, own[key]) for key, name in names.items()}
     shared = {key: tensor for key, name in names.items() if (tensor := weights.shared(name)) is not None}
     stacked = {key: tensor for key, tensor in whole.items() if tensor is not None}
     if not stacked:
@@ -223,7 +250,7 @@ def _any_layer(module: nn.Module, names: Names, batch: Batch, *inputs: Any, **na
     return out.flatten(0, 1)
 
 
-def _written_out(weights: Weights, name: str, own: Tensor) -> Tensor | None:
+def written_out(weights: Weights, name: str, own: Tensor) -> Tensor | None:
     """``[n, *shape]`` of a tensor that members see differently, or None."""
     factors = weights.factors(name)
     if factors is None:
@@ -243,7 +270,7 @@ def _original(module: nn.Module, tensors: dict[str, Tensor], *inputs: Any, **nam
 
 
 _KERNELS: dict[Any, Callable[..., Any]] = {
-    nn.Linear.forward: _linear,
+    nn.Linear.forward: linear,
     Conv1D.forward: _conv1d,
     nn.Embedding.forward: _embedding,
 }

@@ -1,127 +1,211 @@
-"""A frozen causal language model and its tokenizer, from a local folder or the hub."""
+"""A frozen language model and its tokenizer, from a local folder or the hub."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from harness.core import UserError
+from tasks.families import sentence, tiny
+from tasks.families.base import Family, layer_weights, unloaded
+from tasks.families.detect import FAMILIES, family_of
+from tasks.families.source import Source
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
+Bits = Literal["8bit", "4bit"]
 _HASHED = 2**18  # numbers of each tensor that are hashed: tells models apart, quick for large ones
 
 
 class LanguageModel:
-    """A causal ``transformers`` model whose weights are loaded on first use.
+    """A ``transformers`` model whose weights are loaded on first use.
 
-    Only safetensors are read, and no code that travels with a model is run.
+    Only safetensors are read, and no code that travels with a model is run. Candidates go through the model
+    together; where an architecture's layers do not allow that (found by trying, at first use, for those that
+    are not among ``tasks.families.alone.PROVEN``), one after another: as right, but slower.
 
     Args:
         path: a folder in ``transformers`` layout, or a name on the hub.
         device: ``cpu``, ``cuda`` or ``auto``.
         dtype: ``float32``, ``float64`` or ``bfloat16``, of the weights and of the forward pass.
+        family: ``causal``, ``masked``, ``encoder-decoder`` or ``sentence``; None is what the model says.
+        attention: implementation, such as ``eager``, ``sdpa`` or ``flash_attention_2``; None is the model's.
+        quantised: ``8bit`` or ``4bit`` weights of the frozen layers, through bitsandbytes; for prompt and
+            LoRA tuning.
+        smoke: a tiny, randomly initialised model of the same architecture instead; nothing is downloaded.
+        planning: shapes only; weights are never read, and nothing is downloaded.
 
     Raises:
-        UserError: where the folder or name does not give a causal language model with safetensors.
+        UserError: where the folder or name does not give a model with safetensors.
 
     >>> LanguageModel(path="no/such/folder/at/all")
     Traceback (most recent call last):
         ...
     harness.core.errors.UserError: model no/such/folder/at/all: no such folder, and too deep for a hub name
+    >>> LanguageModel(path="roberta-large", smoke=True).family
+    'masked'
     """
 
-    def __init__(self, *, path: str, device: str = "cpu", dtype: str = "float32") -> None:
+    kind: Family = FAMILIES["causal"]
+    attention: str | None = None
+    quantised: Bits | None = None
+    smoke = planning = False
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        device: str = "cpu",
+        dtype: str = "float32",
+        family: str | None = None,
+        attention: str | None = None,
+        quantised: Bits | None = None,
+        smoke: bool = False,
+        planning: bool = False,
+    ) -> None:
         if dtype not in DTYPES:
             raise UserError(f"model {path}: dtype {dtype!r} is not one of {', '.join(DTYPES)}")
+        if family is not None and family not in FAMILIES:
+            raise UserError(f"model {path}: family {family!r} is not one of {', '.join(FAMILIES)}")
+        if quantised is not None and quantised not in get_args(Bits):
+            raise UserError(
+                f"model {path}: quantised {quantised!r} is not one of {', '.join(get_args(Bits))}"
+            )
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        if device.startswith("cuda") and not torch.cuda.is_available():
+        if device.startswith("cuda") and not (torch.cuda.is_available() or planning):
             raise UserError(f"model {path}: device {device!r} is not available here; use --device cpu")
         self.path = path
         self.lent = False
         self.device = torch.device(device)
         self.dtype = DTYPES[dtype]
-        self._check_folder()
-        self.config = self._load("AutoConfig")
+        self.attention, self.smoke, self.planning = attention, smoke, planning
+        self.quantised = None if smoke else quantised
+        self.source = Source(path, weights=not (smoke or planning), local=smoke or planning)
+        self.config = self.source.config()
+        self.kind = FAMILIES[family] if family else self._found_family()
+        if smoke:
+            self.config = tiny.tiny_config(self.config.model_type)
 
-    def _check_folder(self) -> None:
-        folder = Path(self.path)
-        if not folder.is_dir():
-            if self.path.count("/") > 1 or self.path.startswith((".", "/", "~")):
-                raise UserError(f"model {self.path}: no such folder, and too deep for a hub name")
-            return
-        if not (folder / "config.json").is_file():
-            raise UserError(f"model {self.path}: no config.json in this folder; give a transformers folder")
-        if not any(folder.glob("*.safetensors")):
-            raise UserError(
-                f"model {self.path}: no *.safetensors in this folder, and no other format is read; "
-                "save it again with model.save_pretrained(folder)"
-            )
-
-    def _load(self, auto_class: str, **options: Any) -> Any:
-        import transformers
-
-        transformers.utils.logging.disable_progress_bar()
+    def _found_family(self) -> Family:
         try:
-            return getattr(transformers, auto_class).from_pretrained(
-                self.path, trust_remote_code=False, **options
-            )
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
-            offline = " (offline: HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") == "1" else ""
-            raise UserError(f"model {self.path}: {auto_class} cannot load it{offline}: {reason}") from error
+            return family_of(self.config, lambda: bool(self.settings("modules.json")))
+        except UserError as error:
+            raise UserError(f"model {self.path}: {error}") from None
+
+    @property
+    def family(self) -> str:
+        """``causal``, ``masked``, ``encoder-decoder`` or ``sentence``."""
+        return self.kind.name
+
+    def settings(self, file: str) -> Any:
+        """The JSON of a file beside the model, or an empty dict where there is none."""
+        return self.source.settings(file)
 
     @cached_property
     def tokenizer(self) -> Any:
         """The model's own fast tokenizer."""
-        tokenizer = self._load("AutoTokenizer")
+        if self.smoke:
+            return tiny.tiny_tokenizer(self.kind)
+        tokenizer = self.source.load("AutoTokenizer")
         if not tokenizer.is_fast:
             raise UserError(f"model {self.path}: its tokenizer is not a fast one (tokenizer.json)")
         tokenizer.model_max_length = sys.maxsize  # texts are cut with care later on, so no warning here
         return tokenizer
 
     @cached_property
+    def has_tokenizer(self) -> bool:
+        """Whether a tokenizer is at hand; only in planning may it be missing."""
+        if not self.planning:
+            return True
+        try:
+            return self.tokenizer is not None
+        except UserError:
+            return False
+
+    @cached_property
+    def mask_token(self) -> int:
+        """The mask's token; of masked models."""
+        return int(self.tokenizer.mask_token_id)
+
+    @cached_property
+    def pooling(self) -> str:
+        """How a sentence encoder makes a text's vector: ``mean`` or ``cls``."""
+        return sentence.pooling(self)
+
+    @cached_property
     def skeleton(self) -> Any:
         """The model's shapes on the meta device: no weights are read."""
-        import transformers
-
         try:
             with torch.device("meta"):
-                return transformers.AutoModelForCausalLM.from_config(self.config, trust_remote_code=False)
+                return unloaded(self.config, self.kind)
         except ValueError as error:
             kind = getattr(self.config, "model_type", "?")
-            raise UserError(f"model {self.path}: {kind!r} is not a causal language model") from error
+            raise UserError(f"model {self.path}: {kind!r} is not a {self.family} language model") from error
 
     @cached_property
     def model(self) -> Any:
-        """The model with its weights, frozen, in evaluation mode."""
-        model = self._load("AutoModelForCausalLM", use_safetensors=True, dtype=self.dtype)
+        """The model with its weights, frozen, in evaluation mode.
+
+        Raises:
+            UserError: in planning, or where what quantises weights is not installed.
+        """
+        if self.planning:
+            raise UserError(f"model {self.path}: a plan reads no weights")
+        if self.smoke:
+            model = tiny.tiny_weights(self.config, self.kind).to(self.dtype)
+        else:
+            _ = self.skeleton  # tells in one line what is no model of this family
+            model = self._with_weights()
         model.requires_grad_(False)
-        return model.eval().to(self.device)
+        return model.eval() if self.quantised else model.eval().to(self.device)
+
+    def _with_weights(self) -> Any:
+        options: dict[str, Any] = {
+            "use_safetensors": True,
+            "dtype": self.dtype,
+            **self.kind.made_with(self.config),
+        }
+        if self.attention is not None:
+            options["attn_implementation"] = self.attention
+        if self.quantised is not None:
+            if find_spec("bitsandbytes") is None or find_spec("accelerate") is None:
+                raise UserError(
+                    f"model {self.path}: quantised={self.quantised} needs bitsandbytes and accelerate: "
+                    "pip install bitsandbytes accelerate"
+                )
+            from transformers import BitsAndBytesConfig
+
+            options["quantization_config"] = BitsAndBytesConfig(**{f"load_in_{self.quantised}": True})
+            options["device_map"] = {"": self.device}
+        model, found = self.source.load(self.kind.auto_class, output_loading_info=True, **options)
+        if missing := sorted(found["missing_keys"]):
+            raise UserError(
+                f"model {self.path}: its files lack {missing[0]!r} ({len(missing)} tensors in all), so "
+                f"it is no whole {self.family} model; say what it is with family=..."
+            )
+        return model
 
     @property
     def width(self) -> int:
         """Width of the input embeddings, without reading weights."""
         return int(self.skeleton.get_input_embeddings().weight.shape[1])
 
-    @property
+    @cached_property
     def longest(self) -> int:
-        """Most tokens that a sequence may have."""
-        return int(getattr(self.config, "max_position_embeddings", None) or 2**20)
+        """Most positions that a sequence may have."""
+        return self.kind.longest(self)
 
     @property
     def bytes_per_token(self) -> int:
         """About what the activations of one token take that live at once in a forward pass."""
-        inner = getattr(self.config, "intermediate_size", None) or 4 * self.width
-        return int((8 * self.width + 3 * inner) * self.dtype.itemsize)
+        return self.kind.bytes_per_token(self)
 
     @property
     def embedding(self) -> nn.Embedding:
@@ -136,11 +220,29 @@ class LanguageModel:
 
     @cached_property
     def head_names(self) -> tuple[str, str | None]:
-        """Names of the output embedding's weight and bias; a tied weight has the input embedding's name."""
+        """Names of the output embedding's weight and bias; a tied weight has the input embedding's name.
+
+        Raises:
+            UserError: where the model says another layer is its output embedding (DeBERTa with legacy off).
+        """
         head = self.model.get_output_embeddings()
+        if head.weight.shape[0] < self.embedding.num_embeddings:
+            raise UserError(f"model {self.path}: its output embedding has no row for every token")
         names = {id(value): name for name, value in self.parameters.items()}
         bias = getattr(head, "bias", None)
         return names[id(head.weight)], None if bias is None else names[id(bias)]
+
+    @cached_property
+    def head_module(self) -> nn.Module | None:
+        """The module that ends with the output embedding, where that is but a part of a head."""
+        head = self.model.get_output_embeddings()
+        parts = [child for child in self.model.children() if child is not self.model.base_model]
+        return next((part for part in parts if part is not head and head in list(part.modules())), None)
+
+    @cached_property
+    def tried(self) -> dict[Any, bool]:
+        """Which kinds of population go through the layers at once, as far as tried."""
+        return {}
 
     @cached_property
     def resumes(self) -> bool:
@@ -148,6 +250,8 @@ class LanguageModel:
 
         Found by trying: not all architectures hand that on, and not all that do are right.
         """
+        if not self.kind.resumes:
+            return False
         ids = torch.arange(2, 18, device=self.device).reshape(2, 8) % self.embedding.num_embeddings
         try:
             with torch.no_grad():
@@ -166,6 +270,8 @@ class LanguageModel:
         config = {
             k: v for k, v in self.config.to_dict().items() if k[0] != "_" and k != "transformers_version"
         }
+        if self.kind.matters:
+            config = {"config": config, "family": self.family, "pooling": self.pooling}
         content = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
         for name, value in self.parameters.items():
             content.update(f"{name}{tuple(value.shape)}".encode())
@@ -189,12 +295,13 @@ class LanguageModel:
 
         Two for each weight of the layers, and the attention's two products; the embedding is a lookup.
         """
-        depth = getattr(self.config, "num_hidden_layers", 1)
-        return 2.0 * self._layer_weights + 4.0 * depth * length * getattr(self.config, "hidden_size", 1)
+        return self.kind.flops_per_token(self, length)
 
     @cached_property
-    def _layer_weights(self) -> int:
+    def layer_weights(self) -> int:
         """Numbers in all layers but the embeddings."""
-        tables = [m.weight for m in self.skeleton.modules() if isinstance(m, nn.Embedding)]
-        every = sum(p.numel() for p in self.skeleton.base_model.parameters())
-        return every - sum(table.numel() for table in tables)
+        base = self.skeleton.base_model
+        head = self.skeleton.get_output_embeddings() if base is self.skeleton else None
+        if head is None or head.weight is self.skeleton.get_input_embeddings().weight:
+            return layer_weights(base)
+        return layer_weights(base) - int(head.weight.numel())

@@ -7,6 +7,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, cached_property, lru_cache, partial
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +16,7 @@ from torch import Tensor
 from harness.core import (
     Budget,
     Cost,
+    Estimate,
     Evaluation,
     Gradients,
     LowRank,
@@ -27,12 +30,17 @@ from harness.core import (
     Task,
     UserError,
 )
+from tasks.answer_task import AnswerTask
+from tasks.answers import AnswerData
 from tasks.batching import Batches, Member, pieces
 from tasks.datasets import TextData
-from tasks.encoding import Encoded, check_template, common_start, encode, label_tokens
+from tasks.encoding import Encoded, check_template, common_start, encode
+from tasks.estimates import SAMPLE, estimated, mean_tokens, rows_of_splits
 from tasks.language_model import LanguageModel
 from tasks.objectives import Objective, metrics
 from tasks.splits import few_shot, minibatch
+from tasks.templates import losses as losses_of
+from tasks.templates import under_one_another, variants
 from tasks.tuning.base import Tuning
 
 SCHEMA = 1
@@ -41,13 +49,13 @@ RECENT = 256
 
 
 class TextTask(Task):
-    """Tune a frozen causal language model to answer with a label word.
+    """Tune a frozen language model to answer with a label word, or near the right label text.
 
     Sequences are padded to one length per data set, so that the losses of a cell do not depend on which
     other cells share a forward, nor on how it is chunked.
 
     Args:
-        data: rows, template and label words.
+        data: rows, templates and label words; those for the model's family are taken.
         model: loaded on first use.
         tuning: what a candidate is.
         objective: what is minimised.
@@ -69,16 +77,27 @@ class TextTask(Task):
         protocol: Protocol,
         name: str,
     ) -> None:
+        data = data.worded(model.family)
         self.data, self.model, self.tuning = data, model, tuning
         self.objective, self.protocol, self.name = objective, protocol, name
+        if objective.function is None:
+            raise UserError(
+                f"{name}: objective {objective.name!r} judges answers in the model's own words, and "
+                f"{data.name} has label words; choose accuracy"
+            )
+        if objective.templates:
+            variants(data)
         self.has_gradients = objective.differentiable
         self.shares_forward = tuning.packs
         self.company = model if tuning.packs else None
+        self.repetitions = len(data.shots) or None
         self.splits = cache(partial(few_shot, data, protocol))
         self.minibatch = lru_cache(RECENT)(self._minibatch)
         self.splits(0)  # what does not fit is said before anything runs
-        check_template(data, model.tokenizer, model.longest - tuning.prefix_tokens)
-        self.words = label_tokens(data, model.tokenizer)
+        if model.has_tokenizer:
+            limit = model.longest - tuning.prefix_tokens - model.kind.spare
+            check_template(data, model.tokenizer, limit, model.kind)
+            model.kind.check_words(data, model.tokenizer)
 
     @property
     def dimension(self) -> int:
@@ -91,12 +110,29 @@ class TextTask(Task):
     @cached_property
     def encoded(self) -> dict[str, Encoded]:
         """All rows of all splits as token ids."""
-        return encode(self.data, self.model.tokenizer, self.model.longest, self.tuning.prefix_tokens)
+        model, prefix = self.model, self.tuning.prefix_tokens
+        return encode(self.data, model.tokenizer, model.longest, prefix, model.kind)
+
+    @cached_property
+    def _variants(self) -> list[dict[str, Encoded]]:
+        """All rows under the template, and under the alternatives where the objective compares them."""
+        model, prefix = self.model, self.tuning.prefix_tokens
+        others = variants(self.data)[1:] if self.objective.templates else []
+        return [
+            self.encoded,
+            *(encode(data, model.tokenizer, model.longest, prefix, model.kind) for data in others),
+        ]
+
+    @cached_property
+    def words(self) -> Tensor:
+        """What stands for the classes: tokens int64 ``[C]``; of sentence encoders vectors ``[C, width]``."""
+        return self.model.kind.words(self.data, self.model)
 
     @cached_property
     def batches(self) -> Batches:
         """What runs members through the model."""
-        common = len(common_start(self.encoded.values()))
+        apart = not self.model.kind.resumes or len(self._variants) > 1
+        common = 0 if apart else len(common_start(self.encoded.values()))
         return Batches(self.model, self.tuning, self.space, self.words, common)
 
     @property
@@ -116,7 +152,7 @@ class TextTask(Task):
             logits = iter(self.batches.run(members))
             for i in group:
                 mine = torch.stack([next(logits) for _ in range(len(requests[i].population))])
-                losses = self.objective(mine, rows[i].labels.expand(len(mine), -1))
+                losses = losses_of(self.objective, mine, rows[i], len(self._variants))
                 answers[i] = Evaluation(losses, None, self._cost(rows[i], len(mine)))
         for i, request in enumerate(requests):
             if isinstance(request.population, Gradients):
@@ -148,6 +184,24 @@ class TextTask(Task):
     def score_cost(self, split: Split, repetition: int) -> Cost:
         return self._cost(self._rows(split, repetition), 1)
 
+    def export(self, candidate: Population, folder: Path) -> dict[str, Any]:
+        kind = self.tuning.export(self.model, candidate, self.space, folder)
+        return {
+            "kind": kind,
+            "model": self.model.path,
+            "family": self.model.family,
+            "template": self.data.template,
+            "words": list(self.data.words),
+        }
+
+    def estimate(self) -> Estimate:
+        data, model = self.data, self.model
+        train = data.splits[self.splits(0).train_from]
+        texts = [data.filled(row) for row in train[:SAMPLE]]
+        tokens = data.average_tokens or mean_tokens(texts, model.tokenizer if model.has_tokenizer else None)
+        rows = rows_of_splits(self.protocol, data.classes, data.per_class)
+        return estimated(model, self.tuning, rows, self.protocol.minibatch, tokens)
+
     def signature(self) -> Signature:
         lasting = replace(self.protocol, timeout=1.0)  # how long a cell may take changes no result
         parts = [SCHEMA, self.data.digest, self.model.digest, self.name, lasting, self.objective.name]
@@ -167,7 +221,9 @@ class TextTask(Task):
         chosen = self.splits(repetition)
         key = f"{self.protocol.seed + repetition} minibatch"
         numbers = minibatch(chosen.train, self.protocol.minibatch, key, generation)
-        return self.encoded[chosen.train_from][torch.tensor(numbers)].trimmed(self.tuning.prefix_tokens)
+        index, prefix = torch.tensor(numbers), self.tuning.prefix_tokens
+        parts = [encoded[chosen.train_from][index].trimmed(prefix) for encoded in self._variants]
+        return under_one_another(parts)
 
     def _rows(self, split: Split, repetition: int) -> Encoded:
         chosen = self.splits(repetition)
@@ -192,7 +248,7 @@ class TextTask(Task):
             )
         values = points.values.detach().clone().requires_grad_()
         logits = self.batches.run_points(values, rows)
-        losses = self.objective(logits, rows.labels.expand(len(points), -1))
+        losses = losses_of(self.objective, logits, rows, len(self._variants))
         begin = time.perf_counter()
         (gradients,) = torch.autograd.grad(losses.sum(), values)
         self.batches.forward_seconds += time.perf_counter() - begin
@@ -211,11 +267,13 @@ class TextTuning(Tuning):
 
     def task(
         self,
-        data: TextData,
+        data: TextData | AnswerData,
         model: LanguageModel,
         objective: Objective,
         protocol: Protocol,
         name: str,
-    ) -> TextTask:
-        """The task of tuning this model on these data."""
+    ) -> TextTask | AnswerTask:
+        """The task of tuning this model on these data: an answer task, where the data are answered freely."""
+        if isinstance(data, AnswerData):
+            return AnswerTask(data, model, self, objective, protocol, name)
         return TextTask(data, model, self, objective, protocol, name)

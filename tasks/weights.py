@@ -25,6 +25,13 @@ class Weights:
     def __init__(self, members: int) -> None:
         self.members = members
 
+    kind = "shared"
+    """How members differ, the first that holds: ``low-rank``, ``stacked``, or ``shared``: not at all."""
+
+    def alone(self, member: int) -> Weights:
+        """One of the members by itself."""
+        return self if self.members == 1 else Weights(1)
+
     def shared(self, name: str) -> Tensor | None:
         """What replaces a tensor for all members alike; None keeps the model's own."""
         return None
@@ -58,6 +65,9 @@ class Replaced(Weights):
         super().__init__(members)
         self._tensors = tensors
 
+    def alone(self, member: int) -> Weights:
+        return Replaced(1, self._tensors)
+
     def shared(self, name: str) -> Tensor | None:
         return self._tensors.get(name)
 
@@ -69,6 +79,12 @@ class Adapters(Weights):
         super().__init__(members)
         self._pairs = pairs
 
+    kind = "low-rank"
+
+    def alone(self, member: int) -> Weights:
+        part = slice(member, member + 1)
+        return Adapters(1, {name: (a[part], b[part]) for name, (a, b) in self._pairs.items()})
+
     def factors(self, name: str) -> tuple[Tensor, Tensor] | None:
         return self._pairs.get(name)
 
@@ -79,6 +95,11 @@ class Stacked(Weights):
     def __init__(self, members: int, tensors: Mapping[str, Tensor]) -> None:
         super().__init__(members)
         self._tensors = tensors
+
+    kind = "stacked"
+
+    def alone(self, member: int) -> Weights:
+        return Stacked(1, {name: tensor[member : member + 1] for name, tensor in self._tensors.items()})
 
     def stacked(self, name: str) -> Tensor | None:
         return self._tensors.get(name)
@@ -101,6 +122,10 @@ class Perturbed(Weights):
         noise = population.noise
         self._names = {block.name for block in noise.space.blocks}
         self._low_rank = {n for n in self._names if isinstance(noise, Factored) and noise.factored(n)}
+        self.kind = "low-rank" if self._low_rank else "stacked"
+
+    def alone(self, member: int) -> Weights:
+        return Perturbed(self._population[torch.tensor([member])])
 
     def shared(self, name: str) -> Tensor | None:
         return self._population.center[name] if name in self._names else None

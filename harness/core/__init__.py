@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from harness.core.low_rank import HeldLowRank, LowRank, Subspace
     from harness.core.noise import Gaussian, Noise, Rademacher
     from harness.core.population import Gradients, Perturbations, Points, Population
+    from harness.core.search import Range, ranges
     from harness.core.space import Block, Projected, Space
-    from harness.core.task import Cost, Evaluation, Protocol, Request, Signature, Split, Task
+    from harness.core.task import Cost, Estimate, Evaluation, Protocol, Request, Signature, Split, Task
 
 _HOME = {
     "algorithm": ("Algorithm",),
@@ -33,8 +34,9 @@ _HOME = {
     "low_rank": ("HeldLowRank", "LowRank", "Subspace"),
     "noise": ("Gaussian", "Noise", "Rademacher"),
     "population": ("Gradients", "Perturbations", "Points", "Population"),
+    "search": ("Range", "ranges"),
     "space": ("Block", "Projected", "Space"),
-    "task": ("Cost", "Evaluation", "Protocol", "Request", "Signature", "Split", "Task"),
+    "task": ("Cost", "Estimate", "Evaluation", "Protocol", "Request", "Signature", "Split", "Task"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
@@ -44,6 +46,7 @@ __all__ = [
     "Block",
     "Budget",
     "Cost",
+    "Estimate",
     "Evaluation",
     "Gaussian",
     "Gradients",
@@ -57,6 +60,7 @@ __all__ = [
     "Projected",
     "Protocol",
     "Rademacher",
+    "Range",
     "Request",
     "Signature",
     "Space",
@@ -66,6 +70,7 @@ __all__ = [
     "Subspace",
     "Task",
     "UserError",
+    "ranges",
 ]
 
 

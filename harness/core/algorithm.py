@@ -11,6 +11,7 @@ from torch import Tensor
 
 from harness.core.budget import Budget
 from harness.core.population import Population
+from harness.core.search import Range
 from harness.core.space import Space
 
 
@@ -58,6 +59,9 @@ class Algorithm(ABC):
     """Fewest evaluations with which anything useful happens; 0 for one that asks nothing."""
     deterministic: ClassVar[bool] = True
     """The same seed and losses give the same run, so that a run can be resumed by replaying it."""
+    search: ClassVar[Mapping[str, Range]] = {}
+    """Options that ``tuning`` of a sweep may set, and between which values: in units of scale, two decades
+    around the default, three for learning rates. Empty where there is nothing to tune."""
     expected_failures: ClassVar[Mapping[str, str]] = {}
     """Checks of ``gradfree check`` that this algorithm cannot pass, each with the reason."""
 
@@ -81,6 +85,16 @@ class Algorithm(ABC):
     def configured(cls, **options: Any) -> type[Algorithm]:
         """The class with the capabilities that it has under these options: itself, where they change none."""
         return cls
+
+    @classmethod
+    def searched(cls, **options: Any) -> Mapping[str, Range]:
+        """The ranges of ``search`` that these options leave open: what is given by hand is not tuned."""
+        return {name: span for name, span in cls.search.items() if name not in options}
+
+    @classmethod
+    def points_kept(cls, **options: Any) -> int:
+        """Points of the space's size that a run holds: its center, the one it reports, buffers as large."""
+        return 2
 
     @abstractmethod
     def ask(self, remaining: int) -> Population | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
 
 from torch import Tensor
 
+from harness.core.errors import UserError
 from harness.core.population import Population
 from harness.core.space import Space
 
@@ -23,12 +25,17 @@ class Protocol:
         per_class: rows per class to train on, and as many to choose on.
         minibatch: rows on which one generation's candidates are evaluated.
         dev_points: fixed points of the budget at which the reported candidate is scored on dev.
-        test_rows: at most so many rows of the test split, spread over the classes.
+        test_rows: at most so many rows of the test split, spread over the classes unless rows are drawn
+            without regard to them.
         seed: of the splits, the same for every algorithm; the algorithm's seed is separate.
         timeout: seconds after which a cell is stopped.
+        train_rows: rows to train on, drawn without regard to class; None for ``per_class``.
+        dev_rows: rows to choose on, likewise.
 
     >>> Protocol(per_class=64).minibatch
     16
+    >>> Protocol(train_rows=1000, dev_rows=500, test_rows=1000).dev_rows
+    500
     """
 
     per_class: int = 16
@@ -37,11 +44,19 @@ class Protocol:
     test_rows: int = 256
     seed: int = 0
     timeout: float = 600.0
+    train_rows: int | None = None
+    dev_rows: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("per_class", "minibatch", "dev_points", "test_rows", "timeout"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}: must be positive, got {getattr(self, name)}")
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if each.name != "seed" and value is not None and not value > 0:
+                raise ValueError(f"{each.name}: must be positive, got {value}")
+
+    def __repr__(self) -> str:
+        # Without what is None: the signatures of results that were stored before there were sizes hold.
+        values = ((each.name, getattr(self, each.name)) for each in fields(self))
+        return f"Protocol({', '.join(f'{name}={value!r}' for name, value in values if value is not None)})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +90,28 @@ class Cost:
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(self.sequences + other.sequences, self.tokens + other.tokens, self.flops + other.flops)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a task is going to cost, as far as it can be told before weights or data are loaded.
+
+    Args:
+        evaluation: one candidate on one minibatch, on average.
+        scores: one candidate on all rows of a split, on average.
+        weights: bytes of the model.
+        activations: bytes that live at once in the smallest forward.
+        point: bytes of one point of the search space as a search keeps it.
+
+    >>> Estimate(Cost(16, 640, 1e9), {"dev": Cost(32, 1280, 2e9)}, 4_000_000, 65_536, 1024).point
+    1024
+    """
+
+    evaluation: Cost
+    scores: Mapping[Split, Cost]
+    weights: int
+    activations: int
+    point: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +189,9 @@ class Task(ABC):
     company: Hashable | None = None
     """Tasks of equal company advance together; None for a task that advances alone."""
 
+    repetitions: int | None = None
+    """How many splits of its data there are, where they are given; None where any number can be drawn."""
+
     @property
     def dimension(self) -> int:
         """d of the space; cheap, so that a plan can be made before anything is loaded."""
@@ -173,6 +213,18 @@ class Task(ABC):
     def score_cost(self, split: Split, repetition: int) -> Cost:
         """What scoring one candidate on a split costs; nothing, where a task does not count it."""
         return Cost()
+
+    def estimate(self) -> Estimate | None:
+        """What it is going to cost, for a plan; None, where a task does not tell."""
+        return None
+
+    def export(self, candidate: Population, folder: Path) -> dict[str, Any]:
+        """Write a population of one for others to use; returns its ``kind`` and what its user has to know.
+
+        Raises:
+            UserError: where there is nothing that others could use.
+        """
+        raise UserError("what this task tunes has no format in which others could use it")
 
     @abstractmethod
     def signature(self) -> Signature:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tasks.datasets import SPLITS, Row, TextData
 from tasks.language_model import LanguageModel
 from tasks.reference import model_path
 from tasks.reference.datasets import CARDS, rows
+
+ALTERNATIVES = ("{text} . so it was", "i saw a film . {text} . it was")
+"""Other templates of ``sentiment``, under which the model as it is answers about as well."""
 
 
 def reference(*, device: str = "cpu", dtype: str = "float32") -> LanguageModel:
@@ -27,9 +32,17 @@ def _data(name: str) -> TextData:
     return TextData(name, splits, card.template, card.words)
 
 
-def sentiment() -> TextData:
-    """Reviews, 2 classes, with negation and contrast."""
-    return _data("sentiment")
+def sentiment(*, alternatives: bool = False) -> TextData:
+    """Reviews, 2 classes, with negation and contrast.
+
+    Args:
+        alternatives: with other templates, for the objective that seeks agreement between them.
+
+    >>> len(sentiment(alternatives=True).alternatives), sentiment().alternatives
+    (2, ())
+    """
+    data = _data("sentiment")
+    return replace(data, alternatives=ALTERNATIVES) if alternatives else data
 
 
 def topic() -> TextData:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 from torch import Tensor
@@ -81,6 +82,14 @@ class Tuning(ABC):
     def view_alone(self, model: LanguageModel, candidate: Population, space: Space) -> View:
         """A population of one, to be scored on many rows."""
         return self.view_of(model, candidate, space)
+
+    def export(self, model: LanguageModel, candidate: Population, space: Space, folder: Path) -> str:
+        """Write a population of one in a format that others read; returns what that is, in a few words.
+
+        Raises:
+            UserError: where there is no such format.
+        """
+        raise UserError(f"{type(self).__name__} has no format in which others could use it")
 
 
 def parameters_of(population: Population, space: Space) -> dict[str, Tensor]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, ClassVar, TypeGuard
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from harness.core import Block, Perturbations, Population, Projected, Space
+from harness.core import Block, Perturbations, Population, Projected, Space, UserError
 from harness.core.space import Kind
+from tasks.exports import export_model
 from tasks.language_model import LanguageModel
 from tasks.text_task import TextTuning
 from tasks.tuning.base import View, parameters_of
@@ -45,6 +47,11 @@ class FullTuning(TextTuning):
         return sum(parameter.numel() for parameter in model.skeleton.parameters())
 
     def native_space(self, model: LanguageModel) -> Space:
+        if model.quantised:
+            raise UserError(
+                f"model {model.path}: full tuning moves weights, and these have {model.quantised[:-3]} bits; "
+                "leave quantised out, or choose prompt or lora"
+            )
         tables = {id(module.weight) for module in model.model.modules() if isinstance(module, nn.Embedding)}
         weights = {name: weight.detach() for name, weight in model.parameters.items()}
         sizes = {name: _root_mean_square(weight) for name, weight in weights.items()}
@@ -66,12 +73,12 @@ class FullTuning(TextTuning):
 
     def view_alone(self, model: LanguageModel, candidate: Population, space: Space) -> View:
         """One candidate is a model of its own: its weights replace the model's, a bare center uncopied."""
-        center: Mapping[str, Tensor]
-        if _bare_center(candidate, space):
-            center = candidate.center
-        else:
-            center = {name: value[0] for name, value in parameters_of(candidate, space).items()}
+        center = _weights_of(candidate, space)
         return View(Replaced(1, center), frozenset(center))
+
+    def export(self, model: LanguageModel, candidate: Population, space: Space, folder: Path) -> str:
+        export_model(model, _weights_of(candidate, space), folder)
+        return "transformers folder"
 
 
 class LentTuning(FullTuning):
@@ -108,6 +115,13 @@ def _root_mean_square(weight: Tensor) -> float:
     slices = weight.split(max(1, _SLICE // weight[0].numel()))
     shares = [len(rows) / len(weight) * rows.float().square().mean() for rows in slices]
     return float(torch.stack(shares).sum().sqrt())
+
+
+def _weights_of(candidate: Population, space: Space) -> Mapping[str, Tensor]:
+    """A candidate's own weights by name, a bare center uncopied."""
+    if _bare_center(candidate, space):
+        return candidate.center
+    return {name: value[0] for name, value in parameters_of(candidate, space).items()}
 
 
 def _bare_center(candidate: Population, space: Space) -> TypeGuard[Perturbations]:

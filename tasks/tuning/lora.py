@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -12,13 +13,21 @@ from pydantic import Field
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from harness.core import Block, Space, UserError
+from harness.core import Block, Population, Space, UserError
+from tasks.exports import export_lora
 from tasks.language_model import LanguageModel
 from tasks.text_task import TextTuning
-from tasks.tuning.base import View
+from tasks.tuning.base import View, parameters_of
 from tasks.weights import Adapters
 
-QUERY_AND_VALUE = (("q_proj", "v_proj"), ("c_attn",), ("query_key_value",), ("query", "value"), ("q", "v"))
+QUERY_AND_VALUE = (
+    ("q_proj", "v_proj"),
+    ("c_attn",),
+    ("query_key_value",),
+    ("query", "value"),
+    ("query_proj", "value_proj"),
+    ("q", "v"),
+)
 
 
 class LoRATuning(TextTuning):
@@ -69,7 +78,7 @@ class LoRATuning(TextTuning):
         dtype = torch.promote_types(model.dtype, torch.float32)
         blocks, start = [], {}
         for name, (fan_in, fan_out, _) in self._targets(model).items():
-            size = float(model.parameters[f"{name}.weight"].float().square().mean().sqrt())
+            size = _root_mean_square(model.model.get_submodule(name), fan_in, model.dtype)
             deviation = 1 / math.sqrt(fan_in)
             unit = size * math.sqrt(fan_in * self.rank) / self.alpha
             down = deviation * torch.randn(self.rank, fan_in, generator=generator)
@@ -89,6 +98,15 @@ class LoRATuning(TextTuning):
             pairs[f"{layer}.weight"] = (down, up) if transposed else (up, down)
         members = len(next(iter(parameters.values())))
         return View(Adapters(members, pairs), frozenset(pairs))
+
+    def export(self, model: LanguageModel, candidate: Population, space: Space, folder: Path) -> str:
+        found = parameters_of(candidate, space)
+        factors = {
+            layer: (found[f"{layer}.lora_A"][0], found[f"{layer}.lora_B"][0])
+            for layer in self._targets(model)
+        }
+        export_lora(model, factors, self.alpha, folder)
+        return "PEFT adapter (LoRA)"
 
     def _targets(self, model: LanguageModel) -> dict[str, tuple[int, int, bool]]:
         """(in, out, whether stored as ``[in, out]``) of each adapted layer, in the model's order."""
@@ -116,3 +134,14 @@ class LoRATuning(TextTuning):
             known = ", ".join(sorted(endings))
             raise UserError(f"model {model.path}: lora: no layer is called {unknown[0]!r}; it has {known}")
         return {name: shape for name, shape in layers.items() if name.rpartition(".")[2] in wanted}
+
+
+def _root_mean_square(layer: nn.Module, fan_in: int, dtype: torch.dtype) -> float:
+    """Of the weight's entries; those of a layer of few bits are read off what it makes of unit vectors."""
+    weight = layer.get_parameter("weight")
+    if weight.is_floating_point():
+        return float(weight.float().square().mean().sqrt())
+    with torch.no_grad():
+        like = torch.eye(fan_in, device=weight.device, dtype=dtype)
+        found = layer(like) - layer(torch.zeros_like(like[:1]))
+    return float(found.float().square().mean().sqrt())

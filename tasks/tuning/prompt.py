@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from harness.core import Block, Space
+from harness.core import Block, Population, Space
+from tasks.exports import export_prompt
 from tasks.language_model import LanguageModel
 from tasks.text_task import TextTuning
-from tasks.tuning.base import View
+from tasks.tuning.base import View, parameters_of
 from tasks.weights import Weights
 
 
@@ -63,3 +65,7 @@ class PromptTuning(TextTuning):
     def view(self, model: LanguageModel, parameters: Mapping[str, Tensor]) -> View:
         prompt = parameters["prompt"]
         return View(Weights(len(prompt)), prefix=prompt)
+
+    def export(self, model: LanguageModel, candidate: Population, space: Space, folder: Path) -> str:
+        export_prompt(model, parameters_of(candidate, space)["prompt"][0], folder)
+        return "PEFT adapter (prompt tuning)"

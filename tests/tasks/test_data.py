@@ -13,7 +13,8 @@ import transformers
 from harness.core import Protocol, UserError
 from tasks.data_files import files
 from tasks.datasets import Row, TextData
-from tasks.encoding import check_template, encode, label_tokens
+from tasks.encoding import check_template, encode
+from tasks.families.causal import label_tokens
 from tasks.reference import model_path
 from tasks.reference.registered import sentiment
 from tasks.splits import few_shot, minibatch

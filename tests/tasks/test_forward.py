@@ -20,7 +20,6 @@ from harness.core import (
     Protocol,
     Rademacher,
     Request,
-    UserError,
 )
 from tasks import batching
 from tasks.chunks import Sizes
@@ -302,10 +301,16 @@ def test_a_tuning_that_does_not_pack_is_scored_by_its_own_view(load: Load) -> No
     assert expected["loss"] != packed.score([(None, 0)], "dev")[0]["loss"]
 
 
-def test_a_layer_that_a_population_cannot_pass_through_is_refused_by_name(load: Load) -> None:
+@pytest.mark.parametrize("kind", ["points", "gaussian"])
+def test_a_model_that_a_population_cannot_pass_through_is_evaluated_one_candidate_at_a_time(
+    load: Load, kind: str
+) -> None:
     task = make_task(load("mixtral"), FullTuning())
-    with pytest.raises(UserError, match="populations cannot pass through"):
-        task.evaluate([Request(population(task, "gaussian"), 0, 0)])
+    asked = population(task, kind, members=3)
+    ours = task.evaluate([Request(asked, 0, 0)])[0].losses
+    plain = plain_losses(task, parameters_of(asked, task.space), 0, 0)
+    torch.testing.assert_close(ours, plain, rtol=1e-5, atol=1e-5)
+    assert list(task.model.tried.values()) == [False]
 
 
 def test_a_gradient_costs_the_tokens_of_one_forward_and_the_operations_of_three(load: Load) -> None:

@@ -1,0 +1,1 @@
+"""Countdown: combine a few given numbers to reach a target."""
