@@ -8,7 +8,7 @@ from torch import Tensor
 from algorithms.options import Count, NonNegative, Pairs, Positive, Share, UnitInterval, generation_size
 from algorithms.sampling import Distribution, Draws, Incumbent, Update, elite_count, leaves_per_tree
 from algorithms.shaping import informative, ranks
-from harness.core import Algorithm, Budget, Points, Population, Space
+from harness.core import Algorithm, Budget, Points, Population, Space, ranges
 
 
 class CrossEntropy(Algorithm):
@@ -50,6 +50,7 @@ class CrossEntropy(Algorithm):
 
     family = "cross-entropy"
     source = "Rubinstein 1999"
+    search = ranges(sigma=(0.1, 10.0))
     largest_dimension = 10_000_000
     smallest_budget = 3
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
@@ -13,7 +14,17 @@ from algorithms.center import Center
 from algorithms.estimators import Estimator
 from algorithms.options import Units, generation_size
 from algorithms.steps import StepRule, step_rule
-from harness.core import Algorithm, Budget, Gaussian, Noise, Perturbations, Population, Space, UserError
+from harness.core import (
+    Algorithm,
+    Budget,
+    Gaussian,
+    Noise,
+    Perturbations,
+    Population,
+    Range,
+    Space,
+    UserError,
+)
 
 _LARGEST = 1e30  # of a weight, so that a step stays within float32
 Law = Callable[[Space, int, int], Noise]
@@ -67,6 +78,17 @@ class Descent(Algorithm):
         self.step = step_rule(step)
         self.generation = 0
         self._relative: dict[str, float | Tensor] = {}
+
+    @classmethod
+    def searched(cls, **options: Any) -> Mapping[str, Range]:
+        # The ranges are in units of scale: raw values are a publication's, and stay.
+        return {} if options.get("units") == "raw" else super().searched(**options)
+
+    @classmethod
+    def points_kept(cls, **options: Any) -> int:
+        parameter = inspect.signature(cls).parameters.get("step")
+        step = options.get("step", parameter.default if parameter else "sgd")
+        return super().points_kept() + step_rule(step).buffers
 
     def sigma(self) -> float:
         """The radius in this generation."""

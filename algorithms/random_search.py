@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from algorithms.options import Count, Positive
-from harness.core import Algorithm, Budget, Points, Population, Space
+from harness.core import Algorithm, Budget, Points, Population, Space, ranges
 
 
 class RandomSearch(Algorithm):
@@ -33,6 +33,7 @@ class RandomSearch(Algorithm):
 
     family = "baselines"
     source = "Rastrigin 1963"
+    search = ranges(sigma=(0.1, 10.0))
     largest_dimension = 10_000_000
     expected_failures = dict.fromkeys(
         ("better-than-random-at-10", "better-than-random-at-500"), "it is random search"

@@ -22,6 +22,8 @@ class Step(ABC):
 
     measures: ClassVar[bool] = False
     """Whether the step depends on the length of the whole gradient, so that it has to be seen twice."""
+    buffers: ClassVar[int] = 0
+    """Tensors of a block's size that it keeps for each block."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -106,6 +108,8 @@ class Momentum(Step):
     [-1.5]
     """
 
+    buffers = 1
+
     def __init__(self, beta: float = 0.9) -> None:
         super().__init__()
         self.beta = beta
@@ -124,6 +128,8 @@ class Adam(Step):
     >>> [round(x, 6) for x in step.change("w", (2,), torch.tensor([4.0, -0.1])).tolist()]
     [-0.5, 0.5]
     """
+
+    buffers = 2
 
     def __init__(self, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> None:
         super().__init__()
@@ -171,6 +177,7 @@ class ClipUp(Step):
     """
 
     measures = True
+    buffers = 1
 
     def __init__(self, momentum: float = 0.9, speed: float = 2.0) -> None:
         super().__init__()

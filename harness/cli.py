@@ -31,6 +31,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_SMOKE = "a smoke run: its figures say nothing about the real models and data"
+
 _UsageError: Any = typer.BadParameter.__bases__[0]
 """Words that typer cannot make sense of; the class has no public name of its own in all of its versions."""
 
@@ -46,6 +48,12 @@ Evaluations = Annotated[int | None, typer.Option("--budget", help="Candidate eva
 Objective = Annotated[str | None, typer.Option(help="What is minimised.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Dtype = Annotated[str | None, typer.Option(help="float32, float64 or bfloat16.")]
+Smoke = Annotated[
+    bool, typer.Option("--smoke", help="Tiny models, few rows, few evaluations: does it run at all?")
+]
+Trials = Annotated[
+    int | None, typer.Option(help="Tune the options of every algorithm by so many trials each.", min=1)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
@@ -98,20 +106,45 @@ def plan(
     objective: Objective = None,
     device: Device = None,
     dtype: Dtype = None,
+    smoke: Smoke = False,
+    trials: Trials = None,
+    peak_flops: Annotated[
+        float, typer.Option(help="Of the GPU, operations per second; of an H200 in bfloat16 unless given.")
+    ] = 989e12,
+    utilisation: Annotated[float, typer.Option(help="The share of it that is reached.", max=1)] = 0.4,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a sweep would run, and what it would skip and why; nothing is run."""
+    """Show what a sweep would run and cost, and what it would skip and why; nothing is run or downloaded."""
     from harness.running.catalog import plan_overview
-    from harness.running.plan import make_plan
+    from harness.running.estimate import Speed, total
+    from harness.running.plan import builder_of, make_plan
 
-    rows = plan_overview(make_plan(_words(source, _flags(locals()))))
+    words, speed = _words(source, _flags(locals())), Speed(peak_flops, utilisation)
+    builder = builder_of(words, planning=True)
+    rows = plan_overview(make_plan(words, builder), builder, speed)
+    sums = total(rows)
     if as_json:
-        return _print_json(rows)
-    for row in rows:
-        row["runs"] = "skipped: " + row["skipped"] if row["skipped"] else f"{row['cells']} cells"
-    _print_rows(rows, ["task", "algorithm", "dimension", "evaluations", "runs"])
-    cells, spent = sum(row["cells"] for row in rows), sum(row["evaluations"] for row in rows)
-    typer.echo(f"{cells} cells, at most {spent:,} evaluations")
+        return _print_json({"rows": rows, "total": sums, "speed": asdict(speed), "smoke": words.smoke})
+    for task in dict.fromkeys(row["task"] for row in rows):
+        mine = [row for row in rows if row["task"] == task]
+        typer.echo(f"{task}: {mine[0]['dimension']:,} dimensions")
+        for row in mine:
+            row |= {"tokens": _brief(row["tokens"]), "FLOPs": _brief(row["flops"])}
+            row["GPU hours"] = _brief(row["gpu_hours"])
+            row["GiB"] = None if row["memory"] is None else _brief(row["memory"] / 2**30)
+        names = ["algorithm", *["kind"] * (words.tuning is not None), "cells", "evaluations"]
+        _print_rows(mine, [*names, "tokens", "FLOPs", "GPU hours", "GiB"])
+        for line in dict.fromkeys(f"{row['algorithm']}: {row['skipped']}" for row in mine if row["skipped"]):
+            typer.echo(f"skipped: {line}")
+    typer.echo(f"{sums['cells']} cells, at most {sums['evaluations']:,} evaluations")
+    if sums["flops"]:
+        typer.echo(
+            f"at most {_brief(sums['tokens'])} tokens, {_brief(sums['flops'])} FLOPs: "
+            f"{_brief(sums['gpu_hours'])} GPU hours at {utilisation:.0%} of {peak_flops:.3g} FLOP/s; "
+            f"{_brief(sums['memory'] / 2**30)} GiB for the largest cell"
+        )
+    if words.smoke:
+        typer.echo(_SMOKE)
     return None
 
 
@@ -128,6 +161,8 @@ def sweep(
     objective: Objective = None,
     device: Device = None,
     dtype: Dtype = None,
+    smoke: Smoke = False,
+    trials: Trials = None,
     retry: Annotated[bool, typer.Option("--retry", help="Run failed and timed-out cells again.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     as_json: AsJson = False,
@@ -159,6 +194,8 @@ def sweep(
     if not quiet:
         _show(results)
         typer.echo(in_words(sessions(folder)[-1]))
+        if words.smoke:
+            typer.echo(_SMOKE)
         typer.echo(f"results in {folder}")
     return None
 
@@ -224,6 +261,19 @@ def leaderboard(
 
 
 @app.command()
+def report(
+    out: Folder,
+    to: Annotated[Path | None, typer.Option(help="The file to write; by default OUT/report.html.")] = None,
+    title: Annotated[str | None, typer.Option(help="Of the page; by default the folder's name.")] = None,
+) -> None:
+    """Write a report: one HTML file that needs no network."""
+    from harness.report.writing import write_report
+    from harness.running.results import load_results
+
+    typer.echo(f"{write_report(load_results(out), to, title)} is written; open it in a browser")
+
+
+@app.command()
 def check(
     names: Annotated[
         list[str], typer.Argument(metavar="NAME...", help="Algorithms and tasks, with options in brackets.")
@@ -284,6 +334,25 @@ def bench(
 
 
 @app.command()
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="OUT/ID: a folder of results and a run's id.")],
+    to: Annotated[Path, typer.Option(help="A new folder for what is written.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write what a run has tuned: a PEFT adapter, or a model as a transformers folder."""
+    from harness.running.export import export as write
+
+    done = write(run, to)
+    if as_json:
+        return _print_json(asdict(done) | {"folder": str(done.folder)})
+    typer.echo(
+        f"{done.kind} written to {done.folder}; {done.metric} on test {done.again:.4f} "
+        f"({done.stored:.4f} in the sweep)"
+    )
+    return None
+
+
+@app.command()
 def new(
     name: Annotated[str, typer.Argument(help="Of the algorithm, as my-optimizer.")],
     into: Annotated[Path, typer.Option(help="The folder in which its own is made.")] = Path(),
@@ -319,7 +388,9 @@ def _refuse(said: str) -> NoReturn:
 
 def _flags(given: dict[str, Any]) -> dict[str, Any]:
     keys = ("tasks", "algorithms", "repetitions", "budget", "objective", "device", "dtype")
-    return {key: given[key] for key in keys}
+    flags = {key: given[key] for key in keys}
+    trials = given["trials"]
+    return flags | {"smoke": given["smoke"] or None, "tuning": None if trials is None else {"trials": trials}}
 
 
 def _words(source: str | None, flags: dict[str, Any]) -> Sweep:
@@ -366,6 +437,13 @@ def _print_rows(rows: list[dict[str, Any]], columns: list[str]) -> None:
             )
         )
     _console().print(table)
+
+
+def _brief(number: float | None) -> str | None:
+    """Three digits, with a power of ten where they are large."""
+    if number is None:
+        return None
+    return f"{number:,.3g}" if number < 1e4 else f"{number:.2e}".replace("e+0", "e").replace("e+", "e")
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

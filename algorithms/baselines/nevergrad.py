@@ -18,7 +18,7 @@ from torch import Tensor
 from algorithms.baselines.randomness import PrivateRandomness
 from algorithms.options import Count, Positive, chosen, default_population, unknown
 from algorithms.shaping import WorstSoFar
-from harness.core import Algorithm, Budget, Points, Population, Space, UserError
+from harness.core import Algorithm, Budget, Points, Population, Space, UserError, ranges
 
 _FULL_LIMIT = 2000
 _LONG_ARCHIVE_LIMIT = 20_000
@@ -64,6 +64,7 @@ class Nevergrad(Algorithm):
 
     family = "baselines"
     source = "Rapin & Teytaud 2018 (Nevergrad)"
+    search = ranges(sigma=(0.1, 10.0))
     libraries = ("nevergrad", "cma")
     largest_dimension = 1_000_000
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from algorithms.baselines.randomness import PrivateRandomness
 from algorithms.options import Count, Positive, default_population, unknown
 from algorithms.shaping import WorstSoFar
-from harness.core import Algorithm, Budget, Points, Population, Space, UserError
+from harness.core import Algorithm, Budget, Points, Population, Space, UserError, ranges
 
 
 class Optuna(Algorithm):
@@ -52,6 +52,7 @@ class Optuna(Algorithm):
 
     family = "baselines"
     source = "Akiba et al. 2019 (Optuna)"
+    search = ranges(bound=(0.1, 10.0))
     libraries = ("optuna", "cmaes")
     largest_dimension = 2000
 

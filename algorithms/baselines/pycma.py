@@ -11,7 +11,7 @@ from torch import Tensor
 
 from algorithms.options import Pairs, Positive, chosen, default_population
 from algorithms.shaping import finite, informative
-from harness.core import Algorithm, Budget, Points, Population, Space
+from harness.core import Algorithm, Budget, Points, Population, Space, ranges
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # says that plots are not to be had
@@ -51,6 +51,7 @@ class PyCMA(Algorithm):
 
     family = "baselines"
     source = "Hansen 2016 (pycma)"
+    search = ranges(sigma=(0.1, 10.0))
     libraries = ("cma",)
     largest_dimension = 1_000_000
 

@@ -12,7 +12,7 @@ from algorithms.cemcts.tree import Credit, Node, Tree
 from algorithms.options import Count, NonNegative, Pairs, Positive, Share, UnitInterval, generation_size
 from algorithms.sampling import Coordinates, Distribution, Draws, Incumbent, elite_count, leaves_per_tree
 from algorithms.shaping import informative
-from harness.core import Algorithm, Budget, Points, Population, Space
+from harness.core import Algorithm, Budget, Points, Population, Space, ranges
 
 Split = Literal["blocks", "random", "learned"]
 _NUMBERS = 2**26  # of one batch at most: 256 MiB in float32
@@ -78,6 +78,7 @@ class CEMCTS(Algorithm):
 
     family = "cross-entropy"
     source = "this project"
+    search = ranges(sigma=(0.1, 10.0))
     largest_dimension = 10_000_000
     smallest_budget = 3
 

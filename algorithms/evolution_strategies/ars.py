@@ -6,7 +6,7 @@ from algorithms.descent import Descent
 from algorithms.estimators import TopDirections
 from algorithms.options import Pairs, Positive, Share, Units
 from algorithms.steps import StepRule
-from harness.core import Budget, Space
+from harness.core import Budget, Space, ranges
 
 
 class ARS(Descent):
@@ -42,6 +42,7 @@ class ARS(Descent):
 
     family = "evolution strategies"
     source = "Mania et al. 2018"
+    search = ranges(sigma=(0.05, 5.0), lr=(0.015, 15.0))
 
     def __init__(
         self,

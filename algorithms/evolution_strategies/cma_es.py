@@ -11,7 +11,7 @@ from torch import Tensor
 from algorithms.evolution_strategies.constants import CONDITION_LIMIT, cma_constants, member_weights
 from algorithms.evolution_strategies.normal_search import NormalSearch
 from algorithms.options import Pairs, Positive
-from harness.core import Budget, Space
+from harness.core import Budget, Space, ranges
 
 
 class CMAES(NormalSearch):
@@ -49,6 +49,7 @@ class CMAES(NormalSearch):
     """
 
     source = "Hansen 2016"
+    search = ranges(sigma=(0.1, 10.0))
     largest_dimension = 2000
     kept = ("covariance", "_axes", "_lengths", "_steps", "_age", "_count", "_path_sigma", "_path_c")
 

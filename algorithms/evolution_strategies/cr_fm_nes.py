@@ -13,7 +13,7 @@ from algorithms.evolution_strategies.constants import member_weights
 from algorithms.evolution_strategies.normal_search import NormalSearch
 from algorithms.options import Pairs, Positive
 from algorithms.shaping import ranks
-from harness.core import Budget, Space
+from harness.core import Budget, Space, ranges
 
 
 class CRFMNES(NormalSearch):
@@ -54,6 +54,7 @@ class CRFMNES(NormalSearch):
     """
 
     source = "Nomura & Ono 2022"
+    search = ranges(sigma=(0.1, 10.0))
     largest_dimension = 1_000_000
     multiple = 2
     kept = ("direction", "diagonal", "_path_sigma", "_path_c")

@@ -10,7 +10,7 @@ from algorithms.estimators import Antithetic
 from algorithms.options import Count, Pairs, Positive, Units
 from algorithms.shaping import Shaping
 from algorithms.steps import StepRule
-from harness.core import Budget, LowRank, Space
+from harness.core import Budget, LowRank, Space, ranges
 
 
 class Eggroll(Descent):
@@ -48,6 +48,7 @@ class Eggroll(Descent):
 
     family = "evolution strategies"
     source = "Sarkar et al. 2025"
+    search = ranges(sigma=(0.03, 3.0), lr=(0.05, 45.0))
 
     def __init__(
         self,

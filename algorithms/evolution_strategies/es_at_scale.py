@@ -7,7 +7,7 @@ from algorithms.estimators import OnePoint
 from algorithms.options import Pairs, Positive, Units
 from algorithms.shaping import Shaping
 from algorithms.steps import StepRule
-from harness.core import Budget, Space
+from harness.core import Budget, Space, ranges
 
 
 class ESAtScale(Descent):
@@ -42,6 +42,7 @@ class ESAtScale(Descent):
 
     family = "evolution strategies"
     source = "Qiu et al. 2025"
+    search = ranges(sigma=(0.03, 3.0), lr=(0.05, 45.0))
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from torch import Tensor
 from algorithms.options import Count, Pairs, Positive, UnitInterval, generation_size
 from algorithms.shaping import Shaping, informative, shape
 from algorithms.steps import StepRule, step_rule
-from harness.core import Algorithm, Budget, Points, Population, Space
+from harness.core import Algorithm, Budget, Points, Population, Space, ranges
 
 
 class GuidedES(Algorithm):
@@ -52,6 +52,7 @@ class GuidedES(Algorithm):
 
     family = "evolution strategies"
     source = "Maheswaranathan et al. 2019"
+    search = ranges(sigma=(0.1, 10.0))
     largest_dimension = 10_000_000
     smallest_budget = 2
 

@@ -12,7 +12,7 @@ from algorithms.evolution_strategies.constants import member_weights
 from algorithms.evolution_strategies.normal_search import NormalSearch
 from algorithms.options import Count, Pairs, Positive, default_population
 from algorithms.shaping import log_rank_weights
-from harness.core import Budget, Space
+from harness.core import Budget, Space, ranges
 
 _LEAST_DIMENSION = 4
 
@@ -51,6 +51,7 @@ class LMMAES(NormalSearch):
     """
 
     source = "Loshchilov 2017"
+    search = ranges(sigma=(0.1, 10.0))
     largest_dimension = 1_000_000
     kept = ("directions", "_count", "_path")
 

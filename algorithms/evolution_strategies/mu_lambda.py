@@ -10,7 +10,7 @@ from torch import Tensor
 
 from algorithms.options import Count, Pairs, Positive, generation_size
 from algorithms.shaping import informative, log_rank_weights, ranks
-from harness.core import Algorithm, Budget, Points, Population, Space
+from harness.core import Algorithm, Budget, Points, Population, Space, ranges
 
 
 class MuLambda(Algorithm):
@@ -49,6 +49,7 @@ class MuLambda(Algorithm):
 
     family = "evolution strategies"
     source = "Beyer & Schwefel 2002"
+    search = ranges(sigma=(0.1, 10.0))
     largest_dimension = 10_000_000
     smallest_budget = 2
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from algorithms.evolution_strategies.natural import LARGEST, SMALLEST
 from algorithms.options import Positive
-from harness.core import Algorithm, Budget, Points, Population, Space
+from harness.core import Algorithm, Budget, Points, Population, Space, ranges
 
 
 class OnePlusOne(Algorithm):
@@ -42,6 +42,7 @@ class OnePlusOne(Algorithm):
 
     family = "evolution strategies"
     source = "Hansen, Arnold & Auger 2015"
+    search = ranges(sigma=(0.1, 10.0))
     largest_dimension = 100_000_000
     smallest_budget = 2
 

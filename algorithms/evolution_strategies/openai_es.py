@@ -7,7 +7,7 @@ from algorithms.estimators import Antithetic
 from algorithms.options import NonNegative, Pairs, Positive, Units
 from algorithms.shaping import Shaping
 from algorithms.steps import StepRule
-from harness.core import Budget, Space
+from harness.core import Budget, Space, ranges
 
 
 class OpenAIES(Descent):
@@ -45,6 +45,7 @@ class OpenAIES(Descent):
 
     family = "evolution strategies"
     source = "Salimans et al. 2017"
+    search = ranges(sigma=(0.1, 10.0), lr=(0.015, 15.0))
 
     def __init__(
         self,

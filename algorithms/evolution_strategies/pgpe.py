@@ -12,7 +12,7 @@ from algorithms.evolution_strategies.natural import LARGEST, SMALLEST
 from algorithms.options import NonNegative, Pairs, Positive, generation_size
 from algorithms.shaping import Shaping, informative, shape
 from algorithms.steps import StepRule, step_rule
-from harness.core import Algorithm, Budget, Points, Population, Space
+from harness.core import Algorithm, Budget, Points, Population, Space, ranges
 
 
 class PGPE(Algorithm):
@@ -53,6 +53,7 @@ class PGPE(Algorithm):
 
     family = "evolution strategies"
     source = "Sehnke et al. 2010; Toklu et al. 2020"
+    search = ranges(sigma=(0.1, 10.0))
     largest_dimension = 10_000_000
     smallest_budget = 2
 

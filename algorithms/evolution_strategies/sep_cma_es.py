@@ -9,7 +9,7 @@ from torch import Tensor
 from algorithms.evolution_strategies.constants import CONDITION_LIMIT, cma_constants, member_weights
 from algorithms.evolution_strategies.normal_search import NormalSearch
 from algorithms.options import Pairs, Positive
-from harness.core import Budget, Space
+from harness.core import Budget, Space, ranges
 
 
 class SepCMAES(NormalSearch):
@@ -40,6 +40,7 @@ class SepCMAES(NormalSearch):
     """
 
     source = "Ros & Hansen 2008"
+    search = ranges(sigma=(0.1, 10.0))
     largest_dimension = 1_000_000
     kept = ("variances", "_count", "_path_sigma", "_path_c")
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from algorithms.evolution_strategies.natural import LARGEST, SMALLEST, utilities
 from algorithms.options import NonNegative, Pairs, Positive, default_population, generation_size
 from algorithms.shaping import informative
-from harness.core import Algorithm, Budget, Points, Population, Space
+from harness.core import Algorithm, Budget, Points, Population, Space, ranges
 
 
 class SNES(Algorithm):
@@ -43,6 +43,7 @@ class SNES(Algorithm):
 
     family = "evolution strategies"
     source = "Wierstra et al. 2014"
+    search = ranges(sigma=(0.1, 10.0))
     largest_dimension = 10_000_000
     smallest_budget = 2
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from algorithms.evolution_strategies.natural import LARGEST, SMALLEST, utilities
 from algorithms.options import NonNegative, Pairs, Positive, default_population, generation_size
 from algorithms.shaping import informative
-from harness.core import Algorithm, Budget, Points, Population, Space
+from harness.core import Algorithm, Budget, Points, Population, Space, ranges
 
 
 class XNES(Algorithm):
@@ -47,6 +47,7 @@ class XNES(Algorithm):
 
     family = "evolution strategies"
     source = "Glasmachers et al. 2010"
+    search = ranges(sigma=(0.1, 10.0))
     largest_dimension = 500
     smallest_budget = 2
 

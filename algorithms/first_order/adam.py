@@ -5,7 +5,7 @@ from __future__ import annotations
 from algorithms.first_order.descent import FirstOrder
 from algorithms.options import Fraction, Positive
 from algorithms.steps import Adam as AdamStep
-from harness.core import Budget, Space
+from harness.core import Budget, Space, ranges
 
 
 class Adam(FirstOrder):
@@ -34,6 +34,7 @@ class Adam(FirstOrder):
     """
 
     source = "Kingma & Ba 2015"
+    search = ranges(lr=(0.001, 0.9))
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from algorithms.first_order.descent import FirstOrder
 from algorithms.options import Fraction, Positive
 from algorithms.steps import Momentum, step_rule
-from harness.core import Budget, Space
+from harness.core import Budget, Space, ranges
 
 
 class SGD(FirstOrder):
@@ -33,6 +33,7 @@ class SGD(FirstOrder):
     """
 
     source = "Robbins & Monro 1951"
+    search = ranges(lr=(0.003, 3.0))
 
     def __init__(
         self,

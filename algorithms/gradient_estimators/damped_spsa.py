@@ -5,7 +5,7 @@ from __future__ import annotations
 from algorithms.gradient_estimators.zeroth_order import ZerothOrder
 from algorithms.options import Count, Positive, Units
 from algorithms.steps import StepRule
-from harness.core import Budget, Space
+from harness.core import Budget, Space, ranges
 
 
 class DampedSPSA(ZerothOrder):
@@ -35,6 +35,7 @@ class DampedSPSA(ZerothOrder):
     """
 
     source = "Chaubard 2025"
+    search = ranges(sigma=(0.1, 10.0))
     smallest_budget = 3
 
     def __init__(

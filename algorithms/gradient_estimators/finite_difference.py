@@ -10,7 +10,7 @@ from torch import Tensor
 from algorithms.options import Count, Positive, chosen
 from algorithms.shaping import finite, informative
 from algorithms.steps import StepRule, step_rule
-from harness.core import Algorithm, Budget, Points, Population, Space
+from harness.core import Algorithm, Budget, Points, Population, Space, ranges
 
 Scheme = Literal["forward", "central"]
 
@@ -47,6 +47,7 @@ class FiniteDifference(Algorithm):
 
     family = "gradient estimators"
     source = "Kiefer & Wolfowitz 1952"
+    search = ranges(sigma=(0.1, 10.0), lr=(0.15, 150.0))
     largest_dimension = 10_000_000
     smallest_budget = 2
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from algorithms.gradient_estimators.zeroth_order import law
 from algorithms.options import Positive
 from algorithms.steps import StepRule, step_rule
-from harness.core import Algorithm, Budget, Gradients, Points, Population, Space
+from harness.core import Algorithm, Budget, Gradients, Points, Population, Space, ranges
 
 
 class ForwardGradient(Algorithm):
@@ -39,6 +39,7 @@ class ForwardGradient(Algorithm):
 
     family = "references"
     source = "Baydin et al. 2022"
+    search = ranges(lr=(0.03, 30.0))
     reference = True
     needs_gradient = True
     largest_dimension = 100_000_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from algorithms.gradient_estimators.zeroth_order import ZerothOrder
 from algorithms.options import Pairs, Positive, Units
 from algorithms.steps import StepRule
-from harness.core import Budget, Space
+from harness.core import Budget, Space, ranges
 
 
 class FZOO(ZerothOrder):
@@ -37,6 +37,7 @@ class FZOO(ZerothOrder):
     """
 
     source = "Dang et al. 2025"
+    search = ranges(sigma=(0.05, 5.0), lr=(0.01, 9.0))
     smallest_budget = 3
 
     def __init__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from algorithms.gradient_estimators.zeroth_order import ZerothOrder
 from algorithms.options import Count, Positive, Units
 from algorithms.steps import StepRule
-from harness.core import Budget, Space
+from harness.core import Budget, Space, ranges
 
 
 class GaussianSmoothing(ZerothOrder):
@@ -34,6 +34,7 @@ class GaussianSmoothing(ZerothOrder):
     """
 
     source = "Nesterov & Spokoiny 2017"
+    search = ranges(sigma=(0.025, 2.5), lr=(0.06, 60.0))
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from algorithms.descent import Descent
 from algorithms.estimators import Curvature
 from algorithms.options import Count, OpenShare, Positive, Units
 from algorithms.steps import StepRule
-from harness.core import Budget, Perturbations, Population, Space
+from harness.core import Budget, Perturbations, Population, Space, ranges
 from harness.core.noise import TILE
 
 _LEAST = 1e-12
@@ -54,6 +54,7 @@ class HiZOO(Descent):
 
     family = "gradient estimators"
     source = "Zhao et al. 2024"
+    search = ranges(sigma=(0.05, 5.0), lr=(0.03, 30.0))
     largest_dimension = 1_000_000_000
     smallest_budget = 3
 
@@ -83,6 +84,10 @@ class HiZOO(Descent):
         )
         self.smoothing = smoothing
         self.hessian: dict[str, Tensor] = {}
+
+    @classmethod
+    def points_kept(cls, **options: Any) -> int:
+        return super().points_kept(**options) + 1  # the curvatures
 
     def relative(self, block: str) -> Tensor:
         """``H^(-1/2)`` in a block."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from algorithms.gradient_estimators.zeroth_order import ZerothOrder
 from algorithms.options import Pairs, Positive, Units
 from algorithms.steps import StepRule
-from harness.core import Budget, Space
+from harness.core import Budget, Space, ranges
 
 
 class LeaveOneOutSmoothing(ZerothOrder):
@@ -33,6 +33,7 @@ class LeaveOneOutSmoothing(ZerothOrder):
     """
 
     source = "Kool et al. 2019"
+    search = ranges(sigma=(0.05, 5.0), lr=(0.1, 90.0))
 
     def __init__(
         self,

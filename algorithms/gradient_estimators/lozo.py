@@ -10,7 +10,7 @@ from torch import Tensor
 from algorithms.gradient_estimators.zeroth_order import ZerothOrder
 from algorithms.options import Count, Fraction, Positive, Units
 from algorithms.steps import StepRule
-from harness.core import Budget, Perturbations, Space
+from harness.core import Budget, Perturbations, Space, ranges
 
 
 class LOZO(ZerothOrder):
@@ -50,6 +50,7 @@ class LOZO(ZerothOrder):
     """
 
     source = "Chen et al. 2024"
+    search = ranges(sigma=(0.05, 5.0), lr=(0.03, 30.0))
 
     def __init__(
         self,

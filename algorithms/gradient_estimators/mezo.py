@@ -6,7 +6,7 @@ from algorithms.descent import Descent
 from algorithms.estimators import Antithetic
 from algorithms.options import Count, Positive, Units
 from algorithms.steps import StepRule
-from harness.core import Budget, Space
+from harness.core import Budget, Space, ranges
 
 
 class MeZO(Descent):
@@ -42,6 +42,7 @@ class MeZO(Descent):
 
     family = "gradient estimators"
     source = "Malladi et al. 2023"
+    search = ranges(sigma=(0.05, 5.0), lr=(0.03, 30.0))
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from typing import ClassVar
 from algorithms.gradient_estimators.zeroth_order import ZerothOrder
 from algorithms.options import Count, Positive, Units
 from algorithms.steps import StepRule
-from harness.core import Budget, Space
+from harness.core import Budget, Space, ranges
 
 
 class OnePointSmoothing(ZerothOrder):
@@ -40,6 +40,7 @@ class OnePointSmoothing(ZerothOrder):
     """
 
     source = "Flaxman et al. 2005"
+    search = ranges(sigma=(0.1, 10.0), lr=(0.0015, 1.5))
     smallest_budget = 1
     expected_failures: ClassVar[dict[str, str]] = {
         "better-than-random-at-500": "its noise is the loss times sqrt(d): 300 evaluations are too few"

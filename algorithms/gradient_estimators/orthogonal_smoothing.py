@@ -5,7 +5,7 @@ from __future__ import annotations
 from algorithms.gradient_estimators.zeroth_order import ZerothOrder
 from algorithms.options import Count, Positive, Units
 from algorithms.steps import StepRule
-from harness.core import Budget, Space
+from harness.core import Budget, Space, ranges
 
 
 class OrthogonalSmoothing(ZerothOrder):
@@ -38,6 +38,7 @@ class OrthogonalSmoothing(ZerothOrder):
     """
 
     source = "Choromanski et al. 2018"
+    search = ranges(sigma=(0.05, 5.0), lr=(0.06, 60.0))
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from algorithms.gradient_estimators.zeroth_order import ZerothOrder
 from algorithms.options import Count, Positive, Units
 from algorithms.steps import StepRule
-from harness.core import Budget, Space
+from harness.core import Budget, Space, ranges
 
 
 class ResidualFeedback(ZerothOrder):
@@ -38,6 +38,7 @@ class ResidualFeedback(ZerothOrder):
     """
 
     source = "Zhang et al. 2022"
+    search = ranges(sigma=(0.1, 10.0), lr=(0.01, 9.0))
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from typing import ClassVar
 from algorithms.gradient_estimators.zeroth_order import ZerothOrder
 from algorithms.options import Count, Positive, Share, Units
 from algorithms.steps import StepRule
-from harness.core import Budget, Space
+from harness.core import Budget, Space, ranges
 
 
 class SparseMeZO(ZerothOrder):
@@ -44,6 +44,7 @@ class SparseMeZO(ZerothOrder):
     """
 
     source = "Liu et al. 2024"
+    search = ranges(sigma=(0.05, 5.0), lr=(0.03, 30.0))
     expected_failures: ClassVar[dict[str, str]] = {
         "better-than-random-at-10": "three quarters of the coordinates, those that start large, never move"
     }

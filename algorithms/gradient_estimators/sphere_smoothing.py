@@ -5,7 +5,7 @@ from __future__ import annotations
 from algorithms.gradient_estimators.zeroth_order import ZerothOrder
 from algorithms.options import Count, Positive, Units
 from algorithms.steps import StepRule
-from harness.core import Budget, Space
+from harness.core import Budget, Space, ranges
 
 
 class SphereSmoothing(ZerothOrder):
@@ -34,6 +34,7 @@ class SphereSmoothing(ZerothOrder):
     """
 
     source = "Shamir 2017"
+    search = ranges(sigma=(0.05, 5.0), lr=(0.03, 30.0))
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ import math
 from algorithms.descent import Descent
 from algorithms.estimators import Antithetic
 from algorithms.options import Count, NonNegative, Positive, UnitInterval, Units
-from harness.core import Budget, Rademacher, Space
+from harness.core import Budget, Rademacher, Space, ranges
 
 
 class SPSA(Descent):
@@ -43,6 +43,7 @@ class SPSA(Descent):
 
     family = "gradient estimators"
     source = "Spall 1992"
+    search = ranges(sigma=(0.05, 5.0), lr=(0.06, 60.0))
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from algorithms.gradient_estimators.zeroth_order import ZerothOrder
 from algorithms.options import Count, Positive, Units
 from algorithms.steps import StepRule
-from harness.core import Budget, Space
+from harness.core import Budget, Space, ranges
 
 
 class SubZero(ZerothOrder):
@@ -41,6 +41,7 @@ class SubZero(ZerothOrder):
     """
 
     source = "Yu et al. 2024"
+    search = ranges(sigma=(0.05, 5.0), lr=(0.03, 30.0))
 
     def __init__(
         self,

@@ -30,6 +30,7 @@ from harness.core import (
     Space,
     Sphere,
     Subspace,
+    ranges,
 )
 
 EstimatorName = Literal[
@@ -100,6 +101,7 @@ class ZerothOrder(Descent):
 
     family = "gradient estimators"
     source = "Liu et al. 2020"
+    search = ranges(sigma=(0.05, 5.0), lr=(0.03, 30.0))
 
     def __init__(
         self,

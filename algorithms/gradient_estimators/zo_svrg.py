@@ -11,7 +11,7 @@ from algorithms.descent import within_bounds
 from algorithms.gradient_estimators.zeroth_order import ZerothOrder
 from algorithms.options import Count, Positive, Units
 from algorithms.steps import StepRule
-from harness.core import Budget, Noise, Perturbations, Population, Space
+from harness.core import Budget, Noise, Perturbations, Population, Space, ranges
 
 
 class ZOSVRG(ZerothOrder):
@@ -61,6 +61,7 @@ class ZOSVRG(ZerothOrder):
     """
 
     source = "Gautam et al. 2024"
+    search = ranges(sigma=(0.05, 5.0), lr=(0.06, 60.0))
 
     def __init__(
         self,
@@ -104,6 +105,10 @@ class ZOSVRG(ZerothOrder):
         self._left = 0  # steps before the next snapshot
         self._here: Tensor | None = None  # losses around the center, while those around the snapshot are due
         self._pair = self._last = False
+
+    @classmethod
+    def points_kept(cls, **options: Any) -> int:
+        return super().points_kept(**options) + 1  # the snapshot
 
     @property
     def same_minibatch(self) -> bool:

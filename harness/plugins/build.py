@@ -1,10 +1,10 @@
 """From names to objects: tasks and algorithms, built out of plugins.
 
-What a plugin is called with: a data set or a model is a factory of typed keyword options (a model's
-factory also of ``device`` and ``dtype``, where it takes them) that returns an opaque object; an objective
-is passed on as it is; a tuning is a class of typed options with ``task(data, model, objective, protocol,
-name) -> Task``; a registered task is a class of typed options that is itself a Task. Algorithms and tasks
-may also be plain functions (``harness.plugins.functions``).
+What a plugin is called with: a data set or a model is a factory of typed keyword options (also of
+``device``, ``dtype``, ``smoke`` and ``planning``, where it takes them) that returns an opaque object; an
+objective is passed on as it is; a tuning is a class of typed options with ``task(data, model, objective,
+protocol, name) -> Task``; a registered task is a class of typed options that is itself a Task. Algorithms
+and tasks may also be plain functions (``harness.plugins.functions``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from harness.core.errors import UserError
 from harness.plugins.definitions import FILES, TRANSFORMERS, Definitions, fingerprint
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from harness.core.task import Protocol, Task
 
 DEFAULT_OBJECTIVE = "cross-entropy"
-_PLACED = ("device", "dtype")
+_PLACED = ("device", "dtype", "smoke", "planning")
+"""Options that the builder hands on by itself to every factory that takes them and is not told another."""
 
 
 class Builder:
@@ -41,6 +42,9 @@ class Builder:
         protocol: how data are split and measured; None for the defaults.
         device: given to models that take one and are not told another.
         dtype: likewise.
+        smoke: given to data sets and models: small samples and tiny models in place of the real ones.
+        planning: given to data sets and models: nothing is run, so weights and rows need not be had.
+        protocols: of tasks that have another, by canonical name.
 
     >>> Builder().task("spere[dimension=2]")
     Traceback (most recent call last):
@@ -54,6 +58,10 @@ class Builder:
         protocol: Protocol | None = None,
         device: str = "cpu",
         dtype: str = "float32",
+        *,
+        smoke: bool = False,
+        planning: bool = False,
+        protocols: Mapping[str, Protocol] | None = None,
     ) -> None:
         if protocol is None:
             from harness.core.task import Protocol  # late: it brings torch
@@ -63,6 +71,9 @@ class Builder:
         self.protocol = protocol
         self.device = device
         self.dtype = dtype
+        self.smoke = smoke
+        self.planning = planning
+        self.protocols = dict(protocols or {})
         self._made: dict[str, Any] = {}
 
     def task(self, name: str | TaskSpec | Spec) -> Task:
@@ -92,7 +103,16 @@ class Builder:
             return None
         with naming(str(spec)):
             parts = self._dataset(spec.dataset)[1], self._model(spec.model)[1]
-        return [fingerprint({key: part[key] for key in part if key not in _PLACED}) for part in parts]
+        return [fingerprint({key: part[key] for key in part if _matters(key, part[key])}) for part in parts]
+
+    def takes(self, spec: Spec, kind: Literal["dataset", "model"], option: str) -> bool:
+        """Whether the factory of a data set or model has an option of that name.
+
+        >>> Builder().takes(Spec("reference"), "model", "device")
+        True
+        """
+        factory = self._dataset_factory(spec) if kind == "dataset" else self._model_factory(spec)[0]
+        return option in _option_names(factory)
 
     def _task(self, spec: TaskSpec | Spec) -> Task:
         if isinstance(spec, Spec):
@@ -107,31 +127,44 @@ class Builder:
         options = typed_options(tuning, dict(spec.tuning.options), spec.tuning.name)
         objective = OBJECTIVES.load(spec.objective or DEFAULT_OBJECTIVE)
         data, model = self.data(spec.dataset), self.model(spec.model)
-        return cast("Task", tuning(**options).task(data, model, objective, self.protocol, str(spec)))
+        protocol = self.protocols.get(str(spec), self.protocol)
+        return cast("Task", tuning(**options).task(data, model, objective, protocol, str(spec)))
 
     def _dataset(self, spec: Spec) -> tuple[Callable[..., Any], dict[str, Any]]:
+        factory, place = self._dataset_factory(spec), spec.name
+        own: dict[str, Any] = {}
         if spec.name in self.definitions.datasets:
-            factory = DATASETS.load(FILES)
-            named = {"name": spec.name} if "name" in _option_names(factory) else {}
-            options = {**named, **self.definitions.dataset(spec.name), **dict(spec.options)}
-            return factory, self._typed(factory, options, f"datasets.{spec.name}")
+            place = f"datasets.{spec.name}"
+            own = {"name": spec.name} if "name" in _option_names(factory) else {}
+            own |= self.definitions.dataset(spec.name)
+        options = {**self._placed(factory), **own, **dict(spec.options)}
+        return factory, self._typed(factory, options, place)
+
+    def _dataset_factory(self, spec: Spec) -> Callable[..., Any]:
+        if spec.name in self.definitions.datasets:
+            return cast("Callable[..., Any]", DATASETS.load(FILES))
         if spec.name not in DATASETS.names():
             raise DATASETS.unknown(spec.name, also=self.definitions.datasets)
-        factory = DATASETS.load(spec.name)
-        return factory, self._typed(factory, dict(spec.options), spec.name)
+        return cast("Callable[..., Any]", DATASETS.load(spec.name))
 
     def _model(self, spec: Spec) -> tuple[Callable[..., Any], dict[str, Any]]:
+        factory, place = self._model_factory(spec)
+        own: dict[str, Any] = {}
         if spec.name in self.definitions.models:
-            factory, place = MODELS.load(TRANSFORMERS), f"models.{spec.name}"
-            options = {**self.definitions.model(spec.name), **dict(spec.options)}
-        elif spec.name in MODELS.names():
-            factory, place, options = MODELS.load(spec.name), spec.name, dict(spec.options)
-        else:
-            options = {"path": self._found_model(spec.name), **dict(spec.options)}
-            factory, place = MODELS.load(TRANSFORMERS), spec.name
-        taken = {key: getattr(self, key) for key in _PLACED if key in _option_names(factory)}
-        options = {**taken, **options}
+            own = self.definitions.model(spec.name)
+        elif spec.name not in MODELS.names():
+            own = {"path": self._found_model(spec.name)}
+        options = {**self._placed(factory), **own, **dict(spec.options)}
         return factory, self._typed(factory, options, place)
+
+    def _model_factory(self, spec: Spec) -> tuple[Callable[..., Any], str]:
+        """The factory of a model, and what messages call its options' place."""
+        if spec.name in self.definitions.models:
+            return MODELS.load(TRANSFORMERS), f"models.{spec.name}"
+        return MODELS.load(spec.name if spec.name in MODELS.names() else TRANSFORMERS), spec.name
+
+    def _placed(self, factory: Callable[..., Any]) -> dict[str, Any]:
+        return {key: getattr(self, key) for key in _PLACED if key in _option_names(factory)}
 
     def _found_model(self, name: str) -> str:
         """A folder or a name on the hub; a near miss of a known model is taken for a misspelling."""
@@ -195,6 +228,11 @@ def build_algorithm(name: str | Spec, space: Space, budget: Budget, seed: int) -
     kind, options = algorithm_class(name)
     with naming(str(name), ValueError):
         return kind(space, budget, seed, **options)
+
+
+def _matters(option: str, value: Any) -> bool:
+    """Whether an option changes what a data set or model is, and not only where it lies or how it is had."""
+    return option not in _PLACED or (option == "smoke" and bool(value))
 
 
 def _option_names(factory: Callable[..., Any]) -> set[str]:

@@ -7,8 +7,10 @@ from typing import Any
 
 from harness.core.errors import UserError
 from harness.plugins import registry
+from harness.plugins.build import Builder
 from harness.plugins.messages import did_you_mean
 from harness.plugins.options import REQUIRED, describe_options
+from harness.running.estimate import Speed, priced
 from harness.running.plan import Plan
 from harness.running.sweep_file import Sweep, suites
 
@@ -81,6 +83,7 @@ def _plugin(kind: str, name: str) -> dict[str, Any]:
         "reference": getattr(thing, "reference", None),
         "needs_gradient": getattr(thing, "needs_gradient", None),
         "deterministic": getattr(thing, "deterministic", None),
+        "search": {name: [span.low, span.high] for name, span in getattr(thing, "search", {}).items()},
     }
 
 
@@ -103,8 +106,16 @@ def _suite(name: str) -> dict[str, Any]:
     }
 
 
-def plan_overview(plan: Plan) -> list[dict[str, Any]]:
-    """A row for each task and algorithm of a plan: cells to run, evaluations, and why any are skipped.
+def plan_overview(
+    plan: Plan, builder: Builder | None = None, speed: Speed | None = None
+) -> list[dict[str, Any]]:
+    """A row for each task, algorithm and kind of cell: cells to run, evaluations, and why any are skipped.
+
+    Args:
+        plan: of a sweep.
+        builder: that made it, for a planning one; with it the rows have ``tokens``, ``flops``, ``gpu_hours``
+            and ``memory`` too.
+        speed: of the GPU whose hours they are.
 
     >>> from harness.running.plan import make_plan
     >>> words = Sweep.from_flags(tasks="sphere[dimension=2]", algorithms="random", budget=20, repetitions=2)
@@ -112,13 +123,14 @@ def plan_overview(plan: Plan) -> list[dict[str, Any]]:
     >>> row["cells"], row["evaluations"], row["skipped"]
     (2, 40, None)
     """
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
     for cell in plan.cells:
         row = rows.setdefault(
-            (cell.task, cell.algorithm),
+            (cell.task, cell.algorithm, cell.kind),
             {
                 "task": cell.task,
                 "algorithm": cell.algorithm,
+                "kind": cell.kind,
                 "reference": cell.reference,
                 "dimension": cell.dimension,
                 "cells": 0,
@@ -129,4 +141,7 @@ def plan_overview(plan: Plan) -> list[dict[str, Any]]:
         if cell.skip is None:
             row["cells"] += 1
             row["evaluations"] += cell.evaluations
-    return list(rows.values())
+    listed = list(rows.values())
+    if builder is not None:
+        priced(plan, builder, listed, speed or Speed())
+    return listed

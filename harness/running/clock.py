@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 Phase = Literal["loading", "forward", "ask", "tell", "packing", "recording", "bookkeeping"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
-"""Imports, building tasks and algorithms; the model's own forwards; ask; tell and best; what evaluating and
-scoring take beyond the forwards; rows, files and tables; all the rest."""
+"""Imports, building tasks and algorithms; the model's own forwards, with making candidates out of seeds and
+points; ask; tell and best; what evaluating and scoring take beyond that; rows, files and tables; the rest."""
 
 
 class Breakdown:

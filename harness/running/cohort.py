@@ -18,6 +18,7 @@ from harness.core.population import Population
 from harness.core.task import Evaluation, Protocol, Request, Signature, Split, Task
 from harness.running.cell import CellRun, Failure
 from harness.running.clock import Breakdown
+from harness.running.energy import Meter, meter_of
 from harness.running.member import Member, store_failure
 from harness.running.memory import peak_memory, reset_peak_memory
 from harness.running.observer import Observer
@@ -94,11 +95,14 @@ class Cohort:
         self.breakdown = breakdown
         self.flush_seconds = flush_seconds
         self.active: list[Member] = []
+        self.meters: dict[torch.device, Meter] = {}
 
     def run(self, todos: Sequence[Todo]) -> None:
         """Run every cell to its end; as one ends, the next takes its place, of whatever task."""
         waiting = deque((todo, cell) for todo in todos for cell in todo.cells)
         flushed, pause = time.monotonic(), self.flush_seconds
+        for meter in self.meters.values():
+            meter.lap()  # what others have used until now
         while waiting or self.active:
             while waiting and self._has_room(waiting[0][0].task):
                 self._start(*waiting.popleft())
@@ -119,6 +123,8 @@ class Cohort:
     def _start(self, todo: Todo, cell: Cell) -> None:
         if cell is todo.cells[0]:
             self.observer.task_begins(todo.name, todo.cells)
+        if (device := todo.task.space.device) not in self.meters:
+            self.meters[device] = meter_of(device)
         folder = self.store.cell(cell.id)
 
         def new_run() -> CellRun:
@@ -182,7 +188,7 @@ class Cohort:
         good = []
         for task, pack in packs(asked):
             requests = [Request(p, m.cell.repetition, m.run.minibatch) for m, p in pack]
-            answers, elapsed = self._answers(task, task.evaluate, requests, pack)
+            answers, elapsed, joules = self._answers(task, task.evaluate, requests, pack)
             answered = []
             for (member, population), answer in zip(pack, answers, strict=True):
                 try:
@@ -198,6 +204,7 @@ class Cohort:
                 weights = [float(Budget.price(population)) for _, population, _ in answered]
             for (member, _, _), weight in zip(answered, weights, strict=True):
                 member.run.seconds.evaluate += elapsed * weight / sum(weights)
+                member.use(joules, weight / sum(weights))
                 member.shared |= len(pack) > 1
             good += answered
         return good
@@ -208,15 +215,18 @@ class Cohort:
         call: Callable[[list[Item]], Sequence[Answer]],
         items: list[Item],
         pack: Sequence[Candidate],
-    ) -> tuple[list[Answer | Exception], float]:
-        """Answers to a pack, and the seconds they took; the memory they took is put down to its members."""
+    ) -> tuple[list[Answer | Exception], float, float | None]:
+        """Answers to a pack, the seconds they took, and the joules used since the last pack was answered.
+
+        So asks and tells are in the joules. The memory that they took is put down to the pack's members.
+        """
         with self._memory_of(*[member for member, _ in pack]):
             with self.breakdown.phase("ask"):  # what asking has left for a device to do
                 start = _clock(task)
             with self.breakdown.answering(task):
                 answers = packed(call, items)
                 end = _clock(task)
-            return answers, end - start
+            return answers, end - start, self.meters[task.space.device].lap()
 
     @contextmanager
     def _memory_of(self, *members: Member) -> Iterator[None]:
@@ -248,9 +258,10 @@ class Cohort:
         good = []
         for task, pack in packs(candidates):
             pairs = [(candidate, member.cell.repetition) for member, candidate in pack]
-            answers, elapsed = self._answers(task, partial(_score, task, split), pairs, pack)
+            answers, elapsed, joules = self._answers(task, partial(_score, task, split), pairs, pack)
             for (member, candidate), answer in zip(pack, answers, strict=True):
                 member.run.seconds.score += elapsed / len(pack)
+                member.use(joules, 1 / len(pack))
                 if isinstance(answer, Exception):
                     self._fail(member, answer, f"score on {split}")
                 else:
@@ -258,13 +269,13 @@ class Cohort:
         return good
 
     def _end(self, ending: list[Ending]) -> None:
-        """Score what is reported on train and, once, on test; then the cell is stored for good."""
+        """Score what is reported on train and, once, on test (not a trial's); then the cell is stored."""
         splits: tuple[Split, ...] = ("train", "test")
         for split in splits:
             chosen = [
                 (member, member.run.reported.candidate)
                 for member, _, _ in ending
-                if member in self.active and member.run.reported
+                if member in self.active and member.run.reported and member.cell.looks_at_test
             ]
             for (member, _), metrics in self._score(chosen, split):
                 assert member.run.reported is not None

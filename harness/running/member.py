@@ -30,6 +30,7 @@ class Member:
         fragments: stored so far.
         peak_memory: bytes, the highest while it acted.
         shared: whether it shared a forward.
+        energy: joules, its share of what was used while it ran; None where nothing counts them.
     """
 
     cell: Cell
@@ -41,6 +42,7 @@ class Member:
     fragments: int = 0
     peak_memory: int = 0
     shared: bool = False
+    energy: float | None = None
 
     @classmethod
     def enlisted(
@@ -69,7 +71,7 @@ class Member:
                 if run.resumable:
                     replay(run, log)
                     peak, shared = state.row.get("peak_memory"), state.row.get("seconds_shared")
-                    stored = state.fragments, int(peak or 0), bool(shared)
+                    stored = state.fragments, int(peak or 0), bool(shared), state.row.get("energy")
                     return cls(cell, task, signature, folder, run, row, *stored)
         except Exception as error:
             known = isinstance(error, (DamagedError, MismatchError))
@@ -77,6 +79,11 @@ class Member:
             note(f"{cell.id}: runs again from its start: {reason}")
         folder.clear()
         return cls(cell, task, signature, folder, new_run(), row)
+
+    def use(self, joules: float | None, share: float) -> None:
+        """Put a share of some joules down to the cell."""
+        if joules is not None:
+            self.energy = (self.energy or 0.0) + share * joules
 
     def store(self, status: str, reason: str | None = None) -> None:
         """Store the rows since the last time, and how the cell stands."""
@@ -90,6 +97,7 @@ class Member:
             "reason": reason,
             "seconds_shared": self.shared,
             "peak_memory": self.peak_memory,
+            "energy": self.energy,
         }
         rows = self.run.take_rows()
         self.fragments = self.folder.commit(status, self.signature, row, rows, self.fragments)

@@ -8,14 +8,25 @@ import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.core.errors import UserError
 from harness.plugins.build import DEFAULT_OBJECTIVE, Builder, algorithm_class, naming
+from harness.plugins.messages import did_you_mean
 from harness.plugins.registry import DATASETS, MODELS, OBJECTIVES
 from harness.plugins.spec import Spec, TaskSpec, parse_task
 from harness.running.schema import SCHEMA_VERSION
-from harness.running.sweep_file import Sweep
+from harness.running.smoke import BUDGETS, least_budget, smoked
+from harness.running.sweep_file import ExceptionKeys, Sweep
+from harness.running.tuning import SPLIT, variants
+
+if TYPE_CHECKING:
+    from harness.core.algorithm import Algorithm
+    from harness.core.task import Task
+
+Kind = Literal["default", "trial", "tuned"]
+KINDS: tuple[Kind, ...] = ("default", "trial", "tuned")
+"""What a cell runs: an algorithm as it is listed, a trial of other options, or the best trial's options."""
 
 UNTOUCHED = "zero-shot"
 """The reference that every sweep has: the model as it is."""
@@ -37,6 +48,11 @@ class Cell:
         dimension: d of the task's space.
         reference: a marked reference row, not a contestant.
         skip: why the algorithm does not fit the task, in one sentence; None for a cell that runs.
+        kind: ``default`` with the options as listed, ``trial`` of others, ``tuned`` with the best ones.
+        trial: number of a trial, or of the one that a tuned cell follows; None before it is known.
+        variant: canonical name of what is run, where that is not ``algorithm``.
+        effort: evaluations that were spent on the trials of a tuned cell.
+        smoke: of a smoke run, whose figures mean nothing.
     """
 
     id: str
@@ -50,6 +66,21 @@ class Cell:
     dimension: int
     reference: bool
     skip: str | None
+    kind: Kind = "default"
+    trial: int | None = None
+    variant: str | None = None
+    effort: int = 0
+    smoke: bool = False
+
+    @property
+    def spec(self) -> str:
+        """Canonical name of the algorithm that is built."""
+        return self.variant or self.algorithm
+
+    @property
+    def looks_at_test(self) -> bool:
+        """Whether its reported candidate is scored on train and test; a trial is judged on dev alone."""
+        return self.kind != "trial"
 
 
 @dataclass(frozen=True)
@@ -100,50 +131,157 @@ def make_plan(sweep: Sweep, builder: Builder | None = None) -> Plan:
     _refuse_shadows(sweep)
     with sweep.naming("objective"):
         OBJECTIVES.load(sweep.objective)
-    with sweep.naming("algorithms"):
-        names = [Spec.parse(name) for name in sweep.algorithms]
-        if UNTOUCHED not in {name.name for name in names}:
-            names.append(Spec(UNTOUCHED))
-        _refuse_twice([str(name) for name in names])
-        algorithms = {str(name): algorithm_class(name) for name in names}
+    algorithms = _Algorithms(sweep)
+    algorithms.listed(sweep.algorithms, "algorithms")
     with sweep.naming("tasks"):
-        tasks = [canonical_task(name, sweep.objective) for name in sweep.tasks]
-        _refuse_twice([str(task) for task in tasks])
+        names = [canonical_task(name, sweep.objective) for name in sweep.tasks]
+        _refuse_twice([str(task) for task in names])
+    own = _exceptions(sweep, [str(task) for task in names])
     builder = builder or builder_of(sweep)
-    cells = []
-    for task in tasks:
+    planned: list[tuple[TaskSpec | Spec, ExceptionKeys, _Fit]] = []
+    for task in names:
+        exception = own.get(str(task), ExceptionKeys(tasks=(str(task),)))
         with sweep.naming("tasks"), naming(str(task)):
+            task = smoked(task, builder) if sweep.smoke else task
             made = builder.task(task)
-            dimension, has_gradients = made.dimension, made.has_gradients
-            content = _content(sweep, builder, task)
-        for algorithm, (kind, options) in algorithms.items():
-            with sweep.naming("algorithms"), naming(algorithm):
-                skip = kind.misfit(dimension, sweep.budget, **options)
-                if kind.needs_gradient and not has_gradients:
-                    skip = "it needs gradients, and this task's objective has none"
-            for repetition in range(sweep.repetitions):
-                identity = [*content, algorithm, repetition]
-                cells.append(
-                    Cell(
-                        id=_digest(identity).hex()[:12],
-                        task=str(task),
-                        algorithm=algorithm,
-                        repetition=repetition,
-                        budget=sweep.budget,
-                        evaluations=sweep.budget if kind.smallest_budget else 0,
-                        data_seed=sweep.protocol.seed + repetition,
-                        algorithm_seed=algorithm_seed(algorithm, str(task), repetition),
-                        dimension=dimension,
-                        reference=kind.reference,
-                        skip=skip,
-                    )
+            _ = made.dimension  # a space that cannot be had is said here
+            if made.repetitions is not None and sweep.repetitions > made.repetitions:
+                raise UserError(
+                    f"its data are given for {made.repetitions} repetitions; lower repetitions to that"
                 )
+        listed = algorithms.listed(exception.algorithms or sweep.algorithms, "exceptions")
+        for name in listed:
+            planned.append((task, exception, _Fit(sweep, name, *listed[name], made)))
+    usual = sweep.budget
+    if sweep.smoke:
+        usual = least_budget(usual, [{b: fit.skip(b) for b in BUDGETS} for _, _, fit in planned])
+    contents: dict[str, Any] = {}
+    cells: list[Cell] = []
+    for task, exception, fit in planned:
+        if str(task) not in contents:
+            with sweep.naming("tasks"), naming(str(task)):
+                contents[str(task)] = builder.content(task)
+        budget = exception.budget or usual
+        cells += _cells(sweep, builder, task, contents[str(task)], budget, exception.sizes, fit)
     return Plan(sweep, tuple(cells))
 
 
-def builder_of(sweep: Sweep) -> Builder:
-    """What builds the sweep's tasks, on its device."""
-    return Builder(sweep.definitions, sweep.measured_by(), device_of(sweep), sweep.dtype)
+class _Algorithms:
+    """The algorithms of a sweep, each looked up once."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep = sweep
+        self._known: dict[str, tuple[type[Algorithm], dict[str, Any]]] = {}
+
+    def listed(self, names: Sequence[str], key: str) -> dict[str, tuple[type[Algorithm], dict[str, Any]]]:
+        """Classes and typed options by canonical name, the untouched model among them."""
+        with self.sweep.naming(key):
+            specs = [Spec.parse(name) for name in names]
+            if UNTOUCHED not in {spec.name for spec in specs}:
+                specs.append(Spec(UNTOUCHED))
+            _refuse_twice([str(spec) for spec in specs])
+            for spec in specs:
+                if str(spec) not in self._known:
+                    self._known[str(spec)] = algorithm_class(spec)
+        return {str(spec): self._known[str(spec)] for spec in specs}
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """An algorithm on a task."""
+
+    sweep: Sweep
+    algorithm: str
+    kind: type[Algorithm]
+    options: dict[str, Any]
+    task: Task
+
+    def skip(self, budget: int) -> str | None:
+        """Why it does not fit, in one sentence."""
+        with self.sweep.naming("algorithms"), naming(self.algorithm):
+            if self.kind.needs_gradient and not self.task.has_gradients:
+                return "it needs gradients, and this task's objective has none"
+            return self.kind.misfit(self.task.dimension, budget, **self.options)
+
+    def trials_split(self) -> int:
+        """The repetition on whose split trials run: one of their own, or the first where splits are given."""
+        return SPLIT if self.task.repetitions is None else 0
+
+
+def _exceptions(sweep: Sweep, tasks: Sequence[str]) -> dict[str, ExceptionKeys]:
+    """What differs on a task, by its canonical name."""
+    found: dict[str, ExceptionKeys] = {}
+    with sweep.naming("exceptions"):
+        for each in sweep.exceptions:
+            for name in (str(canonical_task(name, sweep.objective)) for name in each.tasks):
+                if name in found:
+                    raise UserError(f"{name!r} is in two exceptions; make one of them")
+                # Other tasks may have been asked for by a flag.
+                if name not in tasks and not sweep.flagged("tasks"):
+                    raise UserError(f"{name!r} is none of the tasks: {did_you_mean(name, tasks)}")
+                found[name] = each
+    return found
+
+
+def _cells(
+    sweep: Sweep,
+    builder: Builder,
+    task: TaskSpec | Spec,
+    content: Any,
+    budget: int,
+    sizes: dict[str, int],
+    fit: _Fit,
+) -> list[Cell]:
+    """The cells of a task and an algorithm: defaults, and where options are tuned trials and tuned ones."""
+    skip = fit.skip(budget)
+    # Without the timeout: a cell that ended is the same cell under a longer one.
+    protocol = sweep.protocol.model_dump(exclude={"timeout"}, exclude_none=True) | sizes
+    device = builder.device.partition(":")[0]
+    identity = [SCHEMA_VERSION, str(task), content, budget, protocol, sweep.dtype, device]
+    identity += ["smoke"] * sweep.smoke
+
+    def cell(repetition: int, *what: Any, **more: Any) -> Cell:
+        return Cell(
+            id=_digest([*identity, fit.algorithm, *what, repetition]).hex()[:12],
+            task=str(task),
+            algorithm=fit.algorithm,
+            repetition=repetition,
+            budget=budget,
+            evaluations=budget if fit.kind.smallest_budget else 0,
+            data_seed=sweep.protocol.seed + repetition,
+            algorithm_seed=algorithm_seed(fit.algorithm, str(task), repetition),
+            dimension=fit.task.dimension,
+            reference=fit.kind.reference,
+            skip=skip,
+            smoke=sweep.smoke,
+            **more,
+        )
+
+    cells = [cell(repetition) for repetition in range(sweep.repetitions)]
+    if sweep.tuning is None:
+        return cells
+    searched = fit.kind.searched(**fit.options)
+    tried = variants(Spec.parse(fit.algorithm), searched, sweep.tuning.trials, sweep.protocol.seed)
+    if skip is None and len(tried) > 1:
+        cells += [
+            cell(fit.trials_split(), "trial", number, name, kind="trial", trial=number, variant=name)
+            for number, name in enumerate(tried)
+        ]
+    return cells + [cell(repetition, "tuned", tried, kind="tuned") for repetition in range(sweep.repetitions)]
+
+
+def builder_of(sweep: Sweep, *, planning: bool = False) -> Builder:
+    """What builds the sweep's tasks, on its device; for ``planning``, without weights where it can be."""
+    usual = sweep.measured_by()
+    with sweep.naming("exceptions"):
+        protocols = {
+            str(canonical_task(name, sweep.objective)): dataclasses.replace(usual, **each.sizes)
+            for each in sweep.exceptions
+            for name in each.tasks
+            if each.sizes
+        }
+    device = device_of(sweep)
+    return Builder(sweep.definitions, usual, device, sweep.dtype, planning=planning, protocols=protocols)
 
 
 def device_of(sweep: Sweep) -> str:
@@ -181,13 +319,6 @@ def algorithm_seed(algorithm: str, task: str, repetition: int) -> int:
     """
     # Not 0: some libraries take it for "choose one by the clock".
     return int.from_bytes(_digest([algorithm, task, repetition])[:8], "big") % (2**31 - 1) + 1
-
-
-def _content(sweep: Sweep, builder: Builder, task: TaskSpec | Spec) -> list[Any]:
-    # Without the timeout: a cell that ended is the same cell under a longer one.
-    protocol = sweep.protocol.model_dump(exclude={"timeout"})
-    kind = builder.device.partition(":")[0]
-    return [SCHEMA_VERSION, str(task), builder.content(task), sweep.budget, protocol, sweep.dtype, kind]
 
 
 def _digest(content: Any) -> bytes:

@@ -18,6 +18,19 @@ class MismatchError(Exception):
     """The stored log is not what this algorithm does; the cell has to start again."""
 
 
+def dev_scores(log: Log) -> dict[int, dict[str, float]]:
+    """The stored dev metrics, by the evaluations that were spent when they were measured.
+
+    >>> dev_scores({"metrics": [{"evaluations": 20, "split": "dev", "metric": "accuracy", "value": 0.5}]})
+    {20: {'accuracy': 0.5}}
+    """
+    scores: dict[int, dict[str, float]] = {}
+    for row in log["metrics"]:
+        if row["split"] == "dev":
+            scores.setdefault(row["evaluations"], {})[row["metric"]] = row["value"]
+    return scores
+
+
 def replay(run: CellRun, log: Log) -> None:
     """Ask and tell as before, with stored losses and dev metrics in place of evaluations.
 
@@ -31,10 +44,7 @@ def replay(run: CellRun, log: Log) -> None:
     losses: dict[int, list[float]] = {}
     for row in log["losses"]:
         losses.setdefault(row["generation"], []).append(row["loss"])
-    scores: dict[int, dict[str, float]] = {}
-    for row in log["metrics"]:
-        if row["split"] == "dev":
-            scores.setdefault(row["evaluations"], {})[row["metric"]] = row["value"]
+    scores = dev_scores(log)
     before = Cost()
     for row in log["curve"]:
         told = losses.get(row["generation"], [])

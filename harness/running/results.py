@@ -133,13 +133,17 @@ def collect(folder: Path, cells: Sequence[Cell]) -> dict[str, pa.Table]:
 
 def plan_row(cell: Cell) -> dict[str, Any]:
     """The columns of ``runs`` that are known before a cell runs."""
-    algorithm = Spec.parse(str(cell.algorithm))
+    algorithm = Spec.parse(cell.spec)
     row = {
         "id": cell.id,
         "schema_version": SCHEMA_VERSION,
         "task": str(cell.task),
         "dimension": cell.dimension,
         "algorithm": str(cell.algorithm),
+        "kind": cell.kind,
+        "trial": cell.trial,
+        "effort": cell.effort,
+        "smoke": cell.smoke,
         "options": json.dumps(dict(algorithm.options)),
         "reference": cell.reference,
         "provider": _provider(algorithm.name),
@@ -158,7 +162,7 @@ def run_row(cell: Cell) -> dict[str, Any]:
     """As ``plan_row``, and what is known where the cell runs: all settings, and versions of libraries."""
     row = plan_row(cell)
     try:
-        kind, options = algorithm_class(str(cell.algorithm))
+        kind, options = algorithm_class(cell.spec)
     except UserError:  # the cell fails, and says so itself
         return row
     row["settings"] = json.dumps(_plain(all_options(kind, options)))

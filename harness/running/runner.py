@@ -53,6 +53,7 @@ def run_cells(
     breakdown: Breakdown | None = None,
     retry: bool = False,
     flush_seconds: float = FLUSH_SECONDS,
+    planned: Sequence[Cell] | None = None,
 ) -> None:
     """Run what is not done and write the derived tables.
 
@@ -69,6 +70,7 @@ def run_cells(
         breakdown: takes down where the time goes.
         retry: run cells again that failed or timed out.
         flush_seconds: how often unfinished cells are stored; 0 for every round.
+        planned: all that the derived tables show; by default the cells that are run.
 
     Raises:
         UserError: before any cell runs, where a task says that it cannot be made as it is written, or where
@@ -110,7 +112,7 @@ def run_cells(
         with breakdown.phase("recording"):
             for cell in wanted:  # those too that ended in a session that was broken off
                 store.cell(cell.id).settle()
-            store.write_tables(collect(store.path, cells))
+            store.write_tables(collect(store.path, planned or cells))
     finally:
         watcher.end()
 

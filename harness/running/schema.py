@@ -1,6 +1,6 @@
 """The stored tables: names, types, units and the meaning of every column.
 
-Columns marked as measured (seconds, memory, environment) differ between two runs of one sweep; all
+Columns marked as measured (seconds, memory, energy, environment) differ between two runs of one sweep; all
 others are the same, byte for byte, on one type of machine and one version of the libraries.
 
 >>> [column.name for column in TABLES["metrics"]]
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Dtype = Literal["string", "int64", "float64", "bool"]
 
@@ -55,7 +55,17 @@ RUNS = (
     Column("tuning", "string", "", "How a candidate changes the model; missing as above."),
     Column("dimension", "int64", "coordinates", "Size d of the search space."),
     Column("algorithm", "string", "", "The algorithm with its options, in canonical form."),
-    Column("options", "string", "", "The options that were given, as JSON."),
+    Column(
+        "kind", "string", "", "default: as listed; trial: of other options; tuned: with the best trial's."
+    ),
+    Column(
+        "trial", "int64", "", "Number of the trial, or of the one that a tuned cell follows; 0 as listed."
+    ),
+    Column(
+        "effort", "int64", "evaluations", "Spent on the trials by which a tuned cell's options were chosen."
+    ),
+    Column("smoke", "bool", "", "Of a smoke run: tiny models, few rows; its figures mean nothing."),
+    Column("options", "string", "", "The options that hold, given or tuned, as JSON."),
     Column("settings", "string", "", "All options with their defaults, as JSON; missing until it runs."),
     Column("inside", "string", "", "What ran, where that leaves it open: a wizard's choice, stages."),
     Column("reference", "bool", "", "A marked reference (first-order or untuned), not a contestant."),
@@ -74,7 +84,7 @@ RUNS = (
     Column("metric_direction", "string", "", "max or min: which values of the metric are better."),
     Column("train_metric", "float64", "metric", "The metric of the reported candidate on the train split."),
     Column("dev_metric", "float64", "metric", "The same on dev, on which the candidate was chosen."),
-    Column("test_metric", "float64", "metric", "The same on test, looked at once."),
+    Column("test_metric", "float64", "metric", "The same on test, looked at once; missing for trials."),
     Column("sequences", "int64", "sequences", "Sequences put through the model while tuning."),
     Column("tokens", "int64", "tokens", "Tokens put through the model while tuning, without padding."),
     Column("flops", "float64", "operations", "Floating-point operations while tuning."),
@@ -92,6 +102,14 @@ RUNS = (
         "int64",
         "bytes",
         "High water of the device's memory while the cell acted (on the CPU, of the process so far).",
+        measured=True,
+    ),
+    Column(
+        "energy",
+        "float64",
+        "J",
+        "Used while the cell acted, by its device or the processors, others' work there included; its share"
+        " of the forwards by tokens; missing where nothing reports it.",
         measured=True,
     ),
     Column("environment", "string", "", "Key of environment.json: machine and libraries.", measured=True),

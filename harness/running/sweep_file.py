@@ -15,6 +15,7 @@ from harness.core.errors import UserError
 from harness.plugins.definitions import FILE_KEYS, Definitions
 from harness.plugins.messages import complaint, did_you_mean, shown
 from harness.plugins.spec import split_list
+from harness.running.smoke import cut
 
 if TYPE_CHECKING:
     from harness.core.task import Protocol
@@ -54,6 +55,8 @@ class ProtocolKeys(BaseModel):
     test_rows: Positive = 256
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     timeout: Annotated[float, Field(gt=0)] = 600.0
+    train_rows: Positive | None = None
+    dev_rows: Positive | None = None
 
 
 class DatasetKeys(BaseModel):
@@ -97,10 +100,79 @@ class ModelKeys(BaseModel):
     path: str
 
 
+class TuningKeys(BaseModel):
+    """The keys of ``tuning``: equal effort on the options of every algorithm.
+
+    Args:
+        trials: for every task and algorithm, the defaults among them, on a split of their own.
+
+    >>> TuningKeys(trials="4").trials
+    4
+    """
+
+    model_config = _STRICT
+
+    trials: Positive = 8
+
+
+class ExceptionKeys(BaseModel):
+    """What differs on some of the tasks, as where a publication gave one data set a larger budget.
+
+    Args:
+        tasks: names among the sweep's tasks.
+        budget: candidate evaluations per cell there; None for the sweep's, here as below.
+        algorithms: instead of the sweep's.
+        train_rows: instead of the protocol's.
+        dev_rows: likewise.
+
+    >>> ExceptionKeys(tasks="sphere", budget=20000).tasks
+    ('sphere',)
+    """
+
+    model_config = _STRICT
+
+    tasks: Names
+    budget: Positive | None = None
+    algorithms: Names | None = None
+    train_rows: Positive | None = None
+    dev_rows: Positive | None = None
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """What it changes of the protocol."""
+        given = {"train_rows": self.train_rows, "dev_rows": self.dev_rows}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+class PublishedKeys(BaseModel):
+    """A figure to set beside the sweep's own.
+
+    Args:
+        task: one of the sweep's tasks, as it is written there.
+        algorithm: one of the sweep's, or whatever the publication compares with.
+        metric: as in the tables, ``accuracy`` above all; in the tables' unit, 0.9 for 90 percent.
+        value: the figure.
+        source: where it stands.
+
+    >>> PublishedKeys(task="t", algorithm="mezo", metric="accuracy", value="0.905", source="them").value
+    0.905
+    """
+
+    model_config = _STRICT
+
+    task: str
+    algorithm: str
+    metric: str
+    value: float
+    source: str
+
+
 class Sweep(BaseModel):
     """Tasks times algorithms times repetitions, and how they are measured. Unchangeable.
 
-    Relative paths start from ``folder``: the sweep file's, or the current one for flags.
+    Relative paths start from ``folder``: the sweep file's, or the current one for flags. With ``smoke`` it is
+    cut down to one repetition of few rows and evaluations, with tiny models and small samples of the data in
+    place of the real ones (``harness.running.smoke``).
 
     >>> sweep = Sweep.from_flags(tasks="sphere[dimension=2]", algorithms="random,spsa", budget=50)
     >>> sweep.algorithms, sweep.repetitions, sweep.budget
@@ -121,6 +193,10 @@ class Sweep(BaseModel):
     protocol: ProtocolKeys = ProtocolKeys()
     datasets: dict[str, DatasetKeys] = {}
     models: dict[str, ModelKeys] = {}
+    tuning: TuningKeys | None = None
+    exceptions: tuple[ExceptionKeys, ...] = ()
+    published: tuple[PublishedKeys, ...] = ()
+    smoke: bool = False
     out: str | None = None
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     dtype: Literal["float32", "float64", "bfloat16"] = "float32"
@@ -186,6 +262,10 @@ class Sweep(BaseModel):
             merged = isinstance(value, Mapping) and isinstance(values.get(key), dict)
             values[key] = {**values[key], **value} if merged else value
         return self._made(values, self._folder, self._file, self._flags | frozenset(given))
+
+    def flagged(self, key: str) -> bool:
+        """Whether a key was given by a flag or a call, not by the file."""
+        return self._file is None or key in self._flags
 
     def where(self, key: str) -> str:
         """The place of a key as messages name it: ``sweep.yaml: budget`` or ``--budget``."""
@@ -255,6 +335,8 @@ class Sweep(BaseModel):
             flagged = file is None or key.split(".")[0] in flags
             place = _flag(key) if flagged else f"{file}: {key}"
             raise UserError(f"{place}: {_said(first)}") from None
+        if sweep.smoke:
+            sweep = sweep.model_copy(update=cut(sweep))
         sweep._folder, sweep._file, sweep._flags = folder, file, flags
         return sweep
 
@@ -286,7 +368,13 @@ def _said(error: Any) -> str:
 
 def _keys(place: tuple[str | int, ...]) -> list[str]:
     """The right keys beside a wrong one."""
-    inner: dict[str | int, type[BaseModel]] = {"protocol": ProtocolKeys, "datasets": DatasetKeys}
+    inner: dict[str | int, type[BaseModel]] = {
+        "protocol": ProtocolKeys,
+        "datasets": DatasetKeys,
+        "tuning": TuningKeys,
+        "exceptions": ExceptionKeys,
+        "published": PublishedKeys,
+    }
     kind = inner.get(place[0], Sweep) if len(place) > 1 else Sweep
     return list(kind.model_fields)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from harness.running.results import Results, load_results
 from harness.running.runner import FLUSH_SECONDS, Workshop, run_cells
 from harness.running.store import Store
 from harness.running.sweep_file import Sweep
+from harness.running.tuning import resolved
 
 
 def sweep(
@@ -62,7 +64,7 @@ def sweep(
         return builder.task(cell.task)
 
     def make_algorithm(cell: Cell, task: Task, budget: Budget) -> Algorithm:
-        return build_algorithm(cell.algorithm, task.space, budget, cell.algorithm_seed)
+        return build_algorithm(cell.spec, task.space, budget, cell.algorithm_seed)
 
     machine = environment(builder.device, builder.dtype)
     with Store(Path(out) if out is not None else words.output) as store:
@@ -74,18 +76,24 @@ def sweep(
                 f"{store.path}: {len(strangers)} stored cells belong to another plan; "
                 f"they stay in {store.path / 'cells'} and are left out of the tables"
             )
+        run = partial(
+            run_cells,
+            store=store,
+            workshop=Workshop(make_task, make_algorithm),
+            protocol=builder.protocol,
+            environment=environment_key(machine),
+            observer=progress,
+            breakdown=breakdown,
+            retry=retry,
+            flush_seconds=flush_seconds,
+            planned=plan.cells,
+        )
         try:
-            run_cells(
-                plan.cells,
-                store,
-                Workshop(make_task, make_algorithm),
-                builder.protocol,
-                environment=environment_key(machine),
-                observer=progress,
-                breakdown=breakdown,
-                retry=retry,
-                flush_seconds=flush_seconds,
-            )
+            run([cell for cell in plan.cells if cell.kind != "tuned"])
+            if words.tuning is not None:
+                with breakdown.phase("recording"):
+                    tuned = resolved(plan.cells, store)
+                run(tuned)
             with breakdown.phase("recording"):
                 return load_results(store.path)
         finally:

@@ -214,8 +214,9 @@ def test_a_plan_counts_cells_and_says_what_is_skipped(gradfree):
     code, out, _ = gradfree(
         "plan", "--tasks", "bowl", "--algorithms", "guess,tiny", "--budget", "10", "--json"
     )
-    rows = {row["algorithm"]: row for row in json.loads(out)}
-    assert code == 0
+    found = json.loads(out)
+    rows = {row["algorithm"]: row for row in found["rows"]}
+    assert (code, found["total"]["evaluations"]) == (0, 30)
     assert (rows["guess"]["cells"], rows["guess"]["evaluations"]) == (3, 30)
     assert rows["tiny"]["cells"] == 0
     assert "more than its limit of 1" in rows["tiny"]["skipped"]

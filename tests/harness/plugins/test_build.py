@@ -8,6 +8,7 @@ from harness.core import Algorithm, Budget, Protocol, UserError
 from harness.plugins.build import Builder, build_algorithm
 from harness.plugins.definitions import Definitions, fingerprint
 from harness.plugins.registry import ALGORITHMS, DATASETS, MODELS, OBJECTIVES, Registry
+from harness.plugins.spec import Spec
 
 NAME = "toy-data/toy-model/toy-tuning"
 
@@ -248,3 +249,31 @@ def test_what_is_no_algorithm_is_refused(toys):
         ),
     ):
         build_algorithm("number", space, Budget(10), 5)
+
+
+def test_smoke_and_planning_are_handed_to_the_factories_that_take_them():
+    def data(*, smoke: bool = False, planning: bool = False):
+        return smoke, planning
+
+    def model(*, planning: bool = False):
+        return planning
+
+    with DATASETS.register("placed-data", data), MODELS.register("placed-model", model):
+        spec = Spec("placed-data")
+        assert Builder().data(spec) == (False, False)
+        assert Builder(smoke=True, planning=True).data(spec) == (True, True)
+        assert Builder(planning=True).data(Spec.parse("placed-data[planning=false]")) == (False, False)
+        assert Builder(planning=True).model(Spec("placed-model")) is True
+        assert Builder().takes(spec, "dataset", "smoke")
+        assert not Builder().takes(Spec("placed-model"), "model", "smoke")
+
+
+def test_a_small_sample_is_other_content_and_planning_is_not():
+    def data(*, smoke: bool = False, planning: bool = False):
+        return None
+
+    with DATASETS.register("placed-data", data):
+        name = "placed-data/toy-model/toy-tuning"
+        usual = Builder().content(name)
+        assert Builder(planning=True).content(name) == usual
+        assert Builder(smoke=True).content(name) != usual

@@ -1,6 +1,7 @@
 """A plan says what will be run, by cells named after all that their results depend on."""
 
 import hashlib
+import json
 from contextlib import ExitStack
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from harness.core import Algorithm, Block, Cost, Evaluation, Signature, Space, Task, UserError
 from harness.plugins.registry import ALGORITHMS, DATASETS, MODELS, TASKS, TUNINGS
-from harness.running.plan import Plan, canonical_task, make_plan
+from harness.running.plan import Plan, builder_of, canonical_task, make_plan
 from harness.running.schema import SCHEMA_VERSION
 from harness.running.sweep_file import Sweep
 
@@ -259,3 +260,64 @@ def test_a_plan_of_a_file_names_the_file(tmp_path, monkeypatch):
     (tmp_path / "sweep.yaml").write_text("tasks: [planned-function]\nalgorithms: [planed]\n")
     with pytest.raises(UserError, match=r"sweep\.yaml: algorithms: unknown algorithm 'planed'"):
         make_plan(Sweep.load("sweep.yaml"))
+
+
+def test_an_exception_changes_its_tasks_and_no_others():
+    tasks = "planned-function,planned-function[dimension=3]"
+    exceptions = [{"tasks": "planned-function[dimension=3]", "budget": 900, "algorithms": "marked"}]
+    cells = make_plan(sweep(tasks=tasks, algorithms="planned", exceptions=exceptions)).cells
+    assert {(cell.task, cell.algorithm, cell.budget) for cell in cells} == {
+        ("planned-function", "planned", 200),
+        ("planned-function", "zero-shot", 200),
+        ("planned-function[dimension=3]", "marked", 900),
+        ("planned-function[dimension=3]", "zero-shot", 900),
+    }
+    usual = ids(tasks=tasks, algorithms="planned")
+    assert [cell.id for cell in cells[:4]] == usual[:4]
+
+
+def test_an_exception_to_the_protocol_reaches_the_task_and_its_cells_names():
+    plain = sweep(repetitions=1)
+    other = sweep(repetitions=1, exceptions=[{"tasks": NAME, "train_rows": 50, "dev_rows": 20}])
+    protocol = builder_of(other).protocols[NAME]
+    assert (protocol.train_rows, protocol.dev_rows, protocol.minibatch) == (50, 20, 16)
+    assert make_plan(plain).cells[0].id != make_plan(other).cells[0].id
+
+
+@pytest.mark.parametrize(
+    ("exceptions", "said"),
+    [
+        ([{"tasks": "planned-functoin", "budget": 9}], "'planned-functoin' is none of the tasks"),
+        ([{"tasks": "planned-function"}, {"tasks": "planned-function"}], "is in two exceptions"),
+        ([{"tasks": "planned-function", "algorithms": "planed"}], "unknown algorithm 'planed'"),
+    ],
+)
+def test_an_exception_to_nothing_is_refused(exceptions, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = {"tasks": ["planned-function"], "algorithms": ["planned"], "exceptions": exceptions}
+    (tmp_path / "sweep.yaml").write_text(json.dumps(text))
+    with pytest.raises(UserError, match=rf"sweep\.yaml: exceptions: .*{said}"):
+        make_plan(Sweep.load("sweep.yaml"))
+
+
+def test_an_exception_may_be_to_a_task_that_a_flag_leaves_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = {
+        "tasks": ["planned-function", NAME],
+        "algorithms": ["planned"],
+        "exceptions": [{"tasks": [NAME], "budget": 9}],
+    }
+    (tmp_path / "sweep.yaml").write_text(json.dumps(text))
+    cells = make_plan(Sweep.load("sweep.yaml").override(tasks="planned-function")).cells
+    assert {cell.budget for cell in cells} == {200}
+
+
+def test_more_repetitions_than_there_are_splits_are_refused():
+    class Given(Function):
+        repetitions = 2
+
+    with TASKS.register("given", Given), pytest.raises(UserError, match="given for 2 repetitions"):
+        make_plan(sweep(tasks="given", repetitions=3))
+    with TASKS.register("given", Given):
+        cells = make_plan(sweep(tasks="given", algorithms="random", tuning={"trials": 2})).cells
+    assert {cell.repetition for cell in cells if cell.kind == "trial"} == {0}

@@ -17,9 +17,9 @@ def test_every_column_says_what_it_means_and_no_name_is_used_twice(table):
     assert arrow_schema(table).field(names[-1]).metadata[b"meaning"]
 
 
-def test_seconds_memory_and_environment_are_measured_and_nothing_else_is():
+def test_seconds_memory_energy_and_environment_are_measured_and_nothing_else_is():
     marked = {name for table in TABLES for name in measured(table)}
-    assert {name.split("_")[0] for name in marked} == {"seconds", "peak", "environment"}
+    assert {name.split("_")[0] for name in marked} == {"seconds", "peak", "energy", "environment"}
 
 
 def test_an_unknown_column_is_refused_by_name():
