@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from harness.report.statistics import average_ranks, mean_interval
+from harness.report.entries import SCORED, entries
+from harness.report.statistics import average_ranks, mean_interval, without_gaps
 from harness.running.files import write_bytes
 
 if TYPE_CHECKING:
     from harness.running.results import Results
-
-SCORED = ("finished", "timeout")
-"""Statuses of cells that have a reported candidate; the others leave a gap."""
 
 COLUMNS = {
     "task": "str",
@@ -62,8 +60,8 @@ def leaderboard(results: Results) -> pd.DataFrame:
     [['a', 1.0, 0.5, 1]]
     """
     rows: list[dict[str, Any]] = []
-    for _, cells in results.runs.groupby("task", sort=False):
-        lines = [_line(group) for _, group in cells.groupby("algorithm", sort=False)]
+    for _, cells in entries(results.runs).groupby("task", sort=False):
+        lines = [_line(group) for _, group in cells.groupby("entry", sort=False)]
         direction = next(iter(cells["metric_direction"].dropna()), "max")
         eligible = [not line["reference"] and line["n"] == line["planned"] for line in lines]
         values = [line["test_mean"] if fit else math.nan for line, fit in zip(lines, eligible, strict=True)]
@@ -81,8 +79,8 @@ def _line(cells: pd.DataFrame) -> dict[str, Any]:
     costs = ("evaluations", "tokens", "seconds_ask", "seconds_evaluate", "seconds_tell")
     return {
         "task": cells["task"].iloc[0],
-        "algorithm": cells["algorithm"].iloc[0],
-        "reference": bool(cells["reference"].fillna(False).iloc[0]),
+        "algorithm": cells["entry"].iloc[0],
+        "reference": bool(cells["reference"].iloc[0]),
         "metric": next(iter(cells["metric"].dropna()), ""),
         "test_mean": interval.mean,
         "ci_low": interval.low,
@@ -105,7 +103,7 @@ class Overall(NamedTuple):
 
     Args:
         ranks: columns ``algorithm``, ``mean_rank``, ``first_places``; best first.
-        tasks: those on which every algorithm of ``ranks`` has a rank.
+        tasks: those on which every algorithm of ``ranks`` has a rank; none where there is nothing to rank.
         note: what was left out and why, in sentences; empty if nothing was.
     """
 
@@ -117,38 +115,43 @@ class Overall(NamedTuple):
 def overall(board: pd.DataFrame) -> Overall:
     """Mean rank of each contestant over the tasks on which all of them have one.
 
-    A contestant that has no rank on any task is left out, and so is a task on which any other lacks one: a
-    mean over different tasks would reward those that sat out the hard ones.
+    Contestants or tasks with gaps are left out as ``statistics.without_gaps`` says: a mean over different
+    tasks would reward those that sat out the hard ones.
 
-    >>> rows = [("s", "a", 1.0), ("s", "b", 2.0), ("t", "a", 1.0), ("t", "b", float("nan"))]
+    >>> rows = [("s", "a", 1.0), ("s", "b", 2.0), ("t", "a", 1.0), ("t", "b", 2.0), ("s", "c", 3.0)]
     >>> board = pd.DataFrame(rows, columns=["task", "algorithm", "rank"]).assign(reference=False)
     >>> overall(board).ranks.values.tolist()
-    [['a', 1.0, 1], ['b', 2.0, 0]]
+    [['a', 1.0, 2], ['b', 2.0, 0]]
     >>> overall(board).note
-    'left out: t (no rank for b)'
+    'left out: c (no rank on 1 of 2 tasks)'
     """
-    ranks = board[~board["reference"]].pivot(index="task", columns="algorithm", values="rank")
-    ranks = ranks.loc[[task for task in dict.fromkeys(board["task"]) if task in ranks.index]]
-    nowhere = [str(name) for name in ranks.columns if ranks[name].isna().all()]
-    ranks = ranks.drop(columns=nowhere)
-    gaps = {
-        str(task): [str(name) for name in ranks.columns if math.isnan(row[name])]
-        for task, row in ranks.iterrows()
-    }
-    tasks = [task for task, missing in gaps.items() if not missing and len(ranks.columns)]
-    left_out = [f"{task} (no rank for {', '.join(missing)})" for task, missing in gaps.items() if missing]
-    left_out += [f"{name} (no rank on any task)" for name in nowhere]
-    common = ranks.loc[tasks]
-    frame = pd.DataFrame(
-        {
-            "algorithm": [str(name) for name in common.columns],
-            "mean_rank": [float(common[name].mean()) for name in common.columns],
-            "first_places": [int((common[name] == 1).sum()) for name in common.columns],
-        }
+    contestants = board[~board["reference"]]
+    names, tasks = list(dict.fromkeys(contestants["algorithm"])), list(dict.fromkeys(contestants["task"]))
+    table = contestants.pivot(index="task", columns="algorithm", values="rank")
+    known = table.reindex(index=tasks, columns=names).notna()
+    rows, columns = without_gaps(known.to_numpy()) if len(known) else ([], [])
+    if len(columns) < 2 <= int(known.any().sum()):
+        rows, columns = [], []  # the mean rank of one among itself says nothing
+    kept_tasks, kept = [tasks[row] for row in rows], [names[column] for column in columns]
+    left_out = [
+        f"{name} (no rank on {int((~known[name]).sum())} of {len(known)} tasks)"
+        for name in names
+        if name not in kept
+    ]
+    left_out += [
+        f"{task} (no rank for {', '.join(name for name in kept or names if not known[name][task])})"
+        for task in tasks
+        if task not in kept_tasks
+    ]
+    frame = contestants[contestants["task"].isin(kept_tasks) & contestants["algorithm"].isin(kept)]
+    # Ranks anew: those of whom was left out are no places to be behind.
+    frame = frame.assign(rank=frame.groupby("task", sort=False)["rank"].rank())
+    grouped = frame.groupby("algorithm", sort=False)["rank"]
+    ranks = pd.DataFrame(
+        {"mean_rank": grouped.mean(), "first_places": grouped.agg(lambda ranks: int((ranks == 1).sum()))}
     )
-    frame = frame if tasks else frame.iloc[:0]
-    frame = frame.sort_values(["mean_rank", "algorithm"], ignore_index=True)
-    return Overall(frame, tasks, f"left out: {'; '.join(left_out)}" if left_out else "")
+    ranks = ranks.reset_index().sort_values(["mean_rank", "algorithm"], ignore_index=True)
+    return Overall(ranks, kept_tasks, f"left out: {'; '.join(left_out)}" if left_out else "")
 
 
 def write_leaderboard(results: Results, path: Path | None = None) -> Path:

@@ -109,7 +109,7 @@ def test_a_contestant_without_any_rank_does_not_empty_the_overall_table(results)
     )
     summary = overall(board)
     assert summary.ranks["algorithm"].tolist() == ["a"]
-    assert summary.note == "left out: b (no rank on any task)"
+    assert summary.note == "left out: b (no rank on 2 of 2 tasks)"
 
 
 def test_without_a_common_task_it_says_so(results):
