@@ -132,14 +132,34 @@ templates. Least where they agree, be it on one class for all. Source: Zhou et a
 Zero-Shot Task Generalization, 2022, with another divergence."""
 
 
-def metrics(logits: Tensor, labels: Tensor) -> dict[str, float]:
+def f1_of_last(logits: Tensor, labels: Tensor) -> float:
+    """F1 of the last class, as published for paraphrases: logits ``[R, C]``, labels ``[R]``.
+
+    Nan where a logit is nan; 0 where the class occurs neither in labels nor in answers.
+
+    >>> logits = torch.tensor([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
+    >>> f1_of_last(logits, torch.tensor([1, 0, 0]))  # precision 1/2, recall 1
+    0.6666666666666666
+    """
+    if bool(logits.isnan().any()):
+        return float("nan")
+    last = logits.shape[-1] - 1
+    given, found = labels == last, logits.argmax(-1) == last
+    return 2 * int((given & found).sum()) / max(1, int(given.sum() + found.sum()))
+
+
+def metrics(logits: Tensor, labels: Tensor, also: str = "accuracy") -> dict[str, float]:
     """Accuracy, macro-F1 and cross-entropy of one candidate: logits ``[R, C]``, labels ``[R]``.
+
+    Args:
+        also: ``f1`` for the F1 of the last class beside them.
 
     >>> metrics(torch.tensor([[2.0, 0.0], [0.0, 2.0]]), torch.tensor([0, 1]))["accuracy"]
     1.0
     """
+    beside = {"f1": f1_of_last(logits, labels)} if also == "f1" else {}
     logits, labels = logits[None], labels[None]
-    return {
+    return beside | {
         "accuracy": 1.0 - float(accuracy(logits, labels)),
         "macro_f1": 1.0 - float(macro_f1(logits, labels)),
         "loss": float(cross_entropy(logits, labels)),

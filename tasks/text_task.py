@@ -66,8 +66,6 @@ class TextTask(Task):
         UserError: for label words, a template or a protocol that do not fit data and model.
     """
 
-    metric = "accuracy"
-
     def __init__(
         self,
         data: TextData,
@@ -79,6 +77,7 @@ class TextTask(Task):
     ) -> None:
         data = data.worded(model.family)
         self.data, self.model, self.tuning = data, model, tuning
+        self.metric = data.metric
         self.objective, self.protocol, self.name = objective, protocol, name
         if objective.function is None:
             raise UserError(
@@ -177,7 +176,7 @@ class TextTask(Task):
             found[i].append(mine)
         counts = [len(self._rows(split, repetition)) for _, repetition in candidates]
         return [
-            metrics(torch.cat(mine)[:count], torch.cat([piece.labels for piece in own])[:count])
+            metrics(torch.cat(mine)[:count], torch.cat([piece.labels for piece in own])[:count], self.metric)
             for mine, own, count in zip(found, rows, counts, strict=True)
         ]
 

@@ -12,6 +12,7 @@ from sklearn.metrics import f1_score
 
 from harness.core import Gradients, Points, Protocol, Request, UserError
 from tasks.datasets import TextData
+from tasks.language_model import LanguageModel
 from tasks.objectives import (
     accuracy,
     agreement,
@@ -23,6 +24,7 @@ from tasks.objectives import (
     metrics,
     reward,
 )
+from tasks.published.registered import mrpc
 from tasks.reference.registered import reference, sentiment
 from tasks.text_task import TextTask
 from tasks.tuning.prompt import PromptTuning
@@ -131,3 +133,15 @@ def test_objectives_that_do_not_fit_label_words_say_what_does() -> None:
         TextTask(sentiment(), reference(), PromptTuning(), agreement, Protocol(), "toy")
     with pytest.raises(UserError, match="choose accuracy"):
         reward(LOGITS, LABELS)
+
+
+def test_sets_that_are_measured_by_f1_are_compared_by_it() -> None:
+    model = LanguageModel(path="roberta-large", smoke=True)
+    protocol = Protocol(per_class=2, minibatch=4, test_rows=8)
+    task = TextTask(mrpc(smoke=True), model, PromptTuning(tokens=2), cross_entropy, protocol, "mrpc")
+    found = task.score([(None, 0)], "test")[0]
+    assert task.metric == "f1"
+    rows = task._rows("test", 0)
+    logits = task.batches.run_alone(None, rows)
+    reference = f1_score(rows.labels, logits.argmax(-1), pos_label=1, zero_division=0)
+    assert found["f1"] == pytest.approx(reference)
