@@ -222,7 +222,7 @@ class Projected(Space):
     (5, torch.Size([3, 4, 8]))
     """
 
-    DENSE_LIMIT = 2**24
+    DENSE_LIMIT = 2**25
     READS = 4
 
     def __init__(self, inner: Space, dimension: int, seed: int = 0) -> None:
