@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import time
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import cache, cached_property, lru_cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,41 +11,32 @@ import torch
 from torch import Tensor
 
 from harness.core import (
-    Budget,
     Cost,
     Estimate,
-    Evaluation,
-    Gradients,
-    LowRank,
-    Perturbations,
     Population,
     Protocol,
     Request,
-    Signature,
-    Space,
     Split,
-    Task,
     UserError,
 )
 from tasks.answer_task import AnswerTask
 from tasks.answers import AnswerData
-from tasks.batching import Batches, Member, pieces
+from tasks.batching import Batches
 from tasks.datasets import TextData
 from tasks.encoding import Encoded, check_template, common_start, encode
 from tasks.estimates import SAMPLE, estimated, mean_tokens, rows_of_splits
 from tasks.language_model import LanguageModel
+from tasks.model_task import Chosen, ModelTask
 from tasks.objectives import Objective, metrics
-from tasks.splits import few_shot, minibatch
+from tasks.splits import few_shot
 from tasks.templates import losses as losses_of
 from tasks.templates import under_one_another, variants
 from tasks.tuning.base import Tuning
 
 SCHEMA = 1
-RECENT = 256
-"""Minibatches that are kept: the cells of a cohort are near one another in their generations."""
 
 
-class TextTask(Task):
+class TextTask(ModelTask):
     """Tune a frozen language model to answer with a label word, or near the right label text.
 
     Sequences are padded to one length per data set, so that the losses of a cell do not depend on which
@@ -75,10 +63,9 @@ class TextTask(Task):
         protocol: Protocol,
         name: str,
     ) -> None:
-        data = data.worded(model.family)
-        self.data, self.model, self.tuning = data, model, tuning
+        self.data = data = data.worded(model.family)
         self.metric = data.metric
-        self.objective, self.protocol, self.name = objective, protocol, name
+        self.repetitions = len(data.shots) or None
         if objective.function is None:
             raise UserError(
                 f"{name}: objective {objective.name!r} judges answers in the model's own words, and "
@@ -86,25 +73,11 @@ class TextTask(Task):
             )
         if objective.templates:
             variants(data)
-        self.has_gradients = objective.differentiable
-        self.shares_forward = tuning.packs
-        self.company = model if tuning.packs else None
-        self.repetitions = len(data.shots) or None
-        self.splits = cache(partial(few_shot, data, protocol))
-        self.minibatch = lru_cache(RECENT)(self._minibatch)
-        self.splits(0)  # what does not fit is said before anything runs
+        super().__init__(model, tuning, objective, protocol, name, cache(partial(few_shot, data, protocol)))
         if model.has_tokenizer:
             limit = model.longest - tuning.prefix_tokens - model.kind.spare
             check_template(data, model.tokenizer, limit, model.kind)
             model.kind.check_words(data, model.tokenizer)
-
-    @property
-    def dimension(self) -> int:
-        return self.tuning.dimension(self.model)
-
-    @cached_property
-    def space(self) -> Space:  # type: ignore[override]  # made on first use: it reads the weights
-        return self.tuning.space(self.model)
 
     @cached_property
     def encoded(self) -> dict[str, Encoded]:
@@ -128,7 +101,7 @@ class TextTask(Task):
         return self.model.kind.words(self.data, self.model)
 
     @cached_property
-    def batches(self) -> Batches:
+    def searched(self) -> Batches:  # type: ignore[override]  # made on first use: it reads the rows
         """What runs members through the model."""
         apart = not self.model.kind.resumes or len(self._variants) > 1
         common = 0 if apart else len(common_start(self.encoded.values()))
@@ -136,52 +109,27 @@ class TextTask(Task):
 
     @property
     def forward_seconds(self) -> float:  # type: ignore[override]  # it is measured where forwards run
-        return self.batches.forward_seconds
+        return self.searched.forward_seconds
 
-    def evaluate(self, requests: Sequence[Request]) -> list[Evaluation]:
-        rows = [self.minibatch(request.repetition, request.generation) for request in requests]
-        plain = [i for i, request in enumerate(requests) if not isinstance(request.population, Gradients)]
-        answers: dict[int, Evaluation] = {}
-        for group in [plain] if self.tuning.packs else [[i] for i in plain]:
-            members = [
-                Member(requests[i].population, k, rows[i])
-                for i in group
-                for k in range(len(requests[i].population))
-            ]
-            logits = iter(self.batches.run(members))
-            for i in group:
-                mine = torch.stack([next(logits) for _ in range(len(requests[i].population))])
-                losses = losses_of(self.objective, mine, rows[i], len(self._variants))
-                answers[i] = Evaluation(losses, None, self._cost(rows[i], len(mine)))
-        for i, request in enumerate(requests):
-            if isinstance(request.population, Gradients):
-                answers[i] = self._gradients(request.population, rows[i])
-        return [answers[i] for i in range(len(requests))]
+    def losses(self, found: Tensor, rows: Encoded, request: Request) -> Tensor:
+        return losses_of(self.objective, found, rows, len(self._variants))
+
+    def cost(self, found: Tensor | None, rows: Encoded, members: int) -> Cost:
+        prefix = self.tuning.prefix_tokens
+        tokens = int((rows.lengths + prefix).sum())
+        flops = tokens * self.model.flops_per_token(rows.ids.shape[1] + prefix)
+        return Cost(members * len(rows), members * tokens, members * flops)
 
     def score(
         self, candidates: Sequence[tuple[Population | None, int]], split: Split
     ) -> list[dict[str, float]]:
-        found: list[list[Tensor]] = [[] for _ in candidates]
-        packed: list[tuple[int, Member]] = []
-        rows = []
-        for i, (candidate, repetition) in enumerate(candidates):
-            rows.append(pieces(self._rows(split, repetition), self.tuning.prefix_tokens))
-            for piece in rows[i]:
-                if candidate is not None and self.tuning.packs:
-                    packed.append((i, Member(candidate, 0, piece)))
-                else:
-                    found[i].append(self.batches.run_alone(candidate, piece))
-        logits = self.batches.run([member for _, member in packed])
-        for (i, _), mine in zip(packed, logits, strict=True):
-            found[i].append(mine)
-        counts = [len(self._rows(split, repetition)) for _, repetition in candidates]
-        return [
-            metrics(torch.cat(mine)[:count], torch.cat([piece.labels for piece in own])[:count], self.metric)
-            for mine, own, count in zip(found, rows, counts, strict=True)
-        ]
+        rows = [self.rows_of(split, repetition) for _, repetition in candidates]
+        asked = [(candidate, own) for (candidate, _), own in zip(candidates, rows, strict=True)]
+        found = self.run_scored(self.searched, asked)
+        return [metrics(mine, own.labels, self.metric) for mine, own in zip(found, rows, strict=True)]
 
     def score_cost(self, split: Split, repetition: int) -> Cost:
-        return self._cost(self._rows(split, repetition), 1)
+        return self.cost(None, self.rows_of(split, repetition), 1)
 
     def export(self, candidate: Population, folder: Path) -> dict[str, Any]:
         kind = self.tuning.export(self.model, candidate, self.space, folder)
@@ -201,59 +149,17 @@ class TextTask(Task):
         rows = rows_of_splits(self.protocol, data.classes, data.per_class)
         return estimated(model, self.tuning, rows, self.protocol.minibatch, tokens)
 
-    def signature(self) -> Signature:
-        lasting = replace(self.protocol, timeout=1.0)  # how long a cell may take changes no result
-        parts = [SCHEMA, self.data.digest, self.model.digest, self.name, lasting, self.objective.name]
-        digest = hashlib.sha256(repr(parts).encode()).hexdigest()
-        fixed = Perturbations(
-            self.space.start(),
-            LowRank(self.space, seed=0, generation=0),
-            sigma=1.0,
-            members=torch.tensor([0, 0]),
-            signs=torch.tensor([0, 1], dtype=torch.int8),
-        )
-        losses = self.evaluate([Request(fixed, 0, 0)])[0].losses
-        return Signature(digest, tuple(losses.tolist()))
+    def identity(self) -> list[Any]:
+        return [SCHEMA, self.data.digest]
 
-    def _minibatch(self, repetition: int, generation: int) -> Encoded:
-        """The rows of one generation, the same for every algorithm."""
-        chosen = self.splits(repetition)
-        key = f"{self.protocol.seed + repetition} minibatch"
-        numbers = minibatch(chosen.train, self.protocol.minibatch, key, generation)
-        index, prefix = torch.tensor(numbers), self.tuning.prefix_tokens
-        parts = [encoded[chosen.train_from][index].trimmed(prefix) for encoded in self._variants]
-        return under_one_another(parts)
+    def encoded_rows(self, chosen: Chosen, repetition: int, generation: int) -> Encoded:
+        index, prefix = torch.tensor(chosen[1]), self.tuning.prefix_tokens
+        return under_one_another([encoded[chosen[0]][index].trimmed(prefix) for encoded in self._variants])
 
-    def _rows(self, split: Split, repetition: int) -> Encoded:
-        chosen = self.splits(repetition)
-        source, numbers = {
-            "train": (chosen.train_from, chosen.train),
-            "dev": (chosen.dev_from, chosen.dev),
-            "test": ("test", chosen.test),
-        }[split]
+    def rows_of(self, split: Split, repetition: int) -> Encoded:
+        """All rows of a split."""
+        source, numbers = self.chosen(split, repetition)
         return self.encoded[source][torch.tensor(numbers)]
-
-    def _cost(self, rows: Encoded, members: int) -> Cost:
-        prefix = self.tuning.prefix_tokens
-        tokens = int((rows.lengths + prefix).sum())
-        flops = tokens * self.model.flops_per_token(rows.ids.shape[1] + prefix)
-        return Cost(members * len(rows), members * tokens, members * flops)
-
-    def _gradients(self, points: Gradients, rows: Encoded) -> Evaluation:
-        if not self.has_gradients:
-            raise UserError(
-                f"{self.name}: objective {self.objective.name!r} has no gradient; "
-                "leave first-order references out, or choose cross-entropy or hinge"
-            )
-        values = points.values.detach().clone().requires_grad_()
-        logits = self.batches.run_points(values, rows)
-        losses = losses_of(self.objective, logits, rows, len(self._variants))
-        begin = time.perf_counter()
-        (gradients,) = torch.autograd.grad(losses.sum(), values)
-        self.batches.forward_seconds += time.perf_counter() - begin
-        forward = self._cost(rows, len(points))
-        cost = replace(forward, flops=Budget.GRADIENT_PRICE * forward.flops)
-        return Evaluation(losses.detach(), gradients, cost)
 
 
 class TextTuning(Tuning):

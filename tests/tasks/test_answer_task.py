@@ -49,7 +49,7 @@ def test_cross_entropy_is_that_of_the_answers_tokens_alone(load: Load, family: s
     task = make_task(load(family, "float64"), tuning(), objective=cross_entropy)
     points = population(task, "points", 3)
     assert isinstance(points, Points)
-    _, numbers = task._drawn(0, 1)
+    _, numbers = task.drawn(0, 1)
     answers = [task.data.splits["train"][number].answers[0] for number in numbers]
     expected = [
         -sum(plain_log_likelihood(task, points, i, *each) for each in zip(numbers, answers, strict=True))
@@ -67,7 +67,7 @@ def test_continuations_of_unequal_length_are_each_averaged_over_their_own_tokens
     task = AnswerTask(data, load("llama", "float64"), LoRATuning(), cross_entropy, Protocol(), "toy")
     points = population(task, "points", 1)
     assert isinstance(points, Points)
-    _, numbers = task._drawn(0, 0)
+    _, numbers = task.drawn(0, 0)
     # an answer ends with the end token, here </s>, and is cut after four tokens
     texts = {n: ("good</s>", "good and really witty")[n % 2] for n in numbers}
     expected = -sum(plain_log_likelihood(task, points, 0, n, texts[n]) for n in numbers) / len(numbers)
@@ -78,7 +78,7 @@ def test_a_choice_is_that_of_the_highest_mean_log_likelihood(load: Load) -> None
     task = make_task(load("llama", "float64"), LoRATuning(), minibatch=8, reward="choice")
     points = population(task, "points", 3)
     assert isinstance(points, Points)
-    _, numbers = task._drawn(0, 0)
+    _, numbers = task.drawn(0, 0)
     for i, loss in enumerate(task.evaluate([Request(points, 0, 0)])[0].losses.tolist()):
         hits = 0
         for number in numbers:
@@ -109,7 +109,7 @@ def test_with_one_token_choices_a_task_scores_as_the_text_task_of_the_same_rows(
 def test_a_reward_is_what_the_judge_says_of_the_generated_texts(load: Load) -> None:
     task = make_task(load("llama"), LoRATuning(), minibatch=8, reward="token-f1", stop=None)
     points = population(task, "points", 3)
-    split, numbers = task._drawn(0, 1)
+    split, numbers = task.drawn(0, 1)
     texts = [
         [task.model.tokenizer.decode(row[row >= 0], skip_special_tokens=True) for row in member]
         for member in generated(task, points)

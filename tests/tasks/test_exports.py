@@ -95,8 +95,8 @@ def test_peft_and_transformers_alone_answer_as_the_task_does(
     generator = torch.Generator().manual_seed(1)
     candidate: Population = Points(torch.randn(1, task.space.size, generator=generator))
     rows = task.minibatch(0, 0)
-    ours = task.batches.run_alone(candidate, rows)
-    untouched = task.batches.run_alone(None, rows)
+    ours = task.searched.run_alone(candidate, rows)
+    untouched = task.searched.run_alone(None, rows)
 
     about = task.export(candidate, tmp_path / "out")
 

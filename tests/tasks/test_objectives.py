@@ -117,7 +117,7 @@ def test_agreement_compares_the_templates_row_by_row() -> None:
         for each in (data, other)
     ]
     points = Points(torch.randn(1, task.space.size, generator=torch.Generator().manual_seed(0)))
-    logits = torch.stack([each.batches.run_points(points.values, each.minibatch(0, 0)) for each in single], 1)
+    logits = torch.stack([each.searched.run_points(points.values, each.minibatch(0, 0)) for each in single], 1)
     expected = agreement(logits, torch.zeros(1, 16))
     loss = task.evaluate([Request(points, 0, 0)])[0]
     torch.testing.assert_close(loss.losses, expected, rtol=1e-4, atol=1e-7)
@@ -141,7 +141,7 @@ def test_sets_that_are_measured_by_f1_are_compared_by_it() -> None:
     task = TextTask(mrpc(smoke=True), model, PromptTuning(tokens=2), cross_entropy, protocol, "mrpc")
     found = task.score([(None, 0)], "test")[0]
     assert task.metric == "f1"
-    rows = task._rows("test", 0)
-    logits = task.batches.run_alone(None, rows)
+    rows = task.rows_of("test", 0)
+    logits = task.searched.run_alone(None, rows)
     reference = f1_score(rows.labels, logits.argmax(-1), pos_label=1, zero_division=0)
     assert found["f1"] == pytest.approx(reference)
