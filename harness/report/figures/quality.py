@@ -16,6 +16,7 @@ COSTS = (
     ("flops", "floating-point operations"),
     ("seconds", "seconds (measured)"),
     ("peak_memory", "peak memory in bytes (measured)"),
+    ("energy", "energy in joules (measured)"),
 )
 
 
@@ -37,7 +38,8 @@ def pareto(study: Study) -> Chart:
     if not quality:
         return Chart("pareto", title, says, {}, why_not=wording)
     looks, views = styles(study.entries, study.references), {}
-    for cost, words in COSTS:
+    counted = [(cost, words) for cost, words in COSTS if bool((study.runs[cost] > 0).any())]
+    for cost, words in counted:
         means = study.runs.groupby("entry")[cost].mean().astype("float64")
         points = {
             entry: (float(means[entry]), *quality[entry])
@@ -81,7 +83,7 @@ def pareto(study: Study) -> Chart:
             "yaxis": {"title": {"text": label(wording, 60)}},
         }
         views[cost] = View([path, *dots], layout, f"on the front: {', '.join(front)}" if front else "")
-    return Chart("pareto", title, says, views, [Choice("cost", COSTS)], list(quality))
+    return Chart("pareto", title, says, views, [Choice("cost", counted)], list(quality))
 
 
 def _quality(study: Study) -> tuple[dict[str, tuple[float, float, float]], str]:
