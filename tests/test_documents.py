@@ -63,6 +63,20 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     assert set(load_results("results/quick").runs.status) <= {"finished", "skipped"}
 
 
+def test_the_figure_of_the_results_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sweep(
+        "quick",
+        out="results/quick",
+        tasks=["sentiment/reference/prompt"],
+        algorithms=["mezo", "random"],
+        repetitions=2,
+        budget=20,
+    )
+    exec(blocks("results/README.md", "python")[0], {})
+    assert (tmp_path / "convergence.png").stat().st_size > 1000
+
+
 def test_the_algorithm_of_the_readme_runs_beside_the_built_in_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
