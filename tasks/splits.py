@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.core import Protocol, UserError
-from tasks.answers import AnswerData
+from tasks.answers.data import AnswerData
 from tasks.datasets import TextData
 
 
@@ -74,7 +74,7 @@ def sized(data: TextData | AnswerData, protocol: Protocol, repetition: int) -> F
     Raises:
         UserError: where there are too few rows.
 
-    >>> from tasks.answers import AnswerRow
+    >>> from tasks.answers.data import AnswerRow
     >>> rows = [AnswerRow({"question": f"{i} + 1"}, (str(i + 1),)) for i in range(12)]
     >>> data = AnswerData("sums", {"train": rows, "test": rows}, "{question} =", "exact-match", new_tokens=4)
     >>> split = sized(data, Protocol(train_rows=7, dev_rows=3), repetition=0)

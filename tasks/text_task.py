@@ -19,8 +19,8 @@ from harness.core import (
     Split,
     UserError,
 )
-from tasks.answer_task import AnswerTask
-from tasks.answers import AnswerData
+from tasks.answers.data import AnswerData
+from tasks.answers.task import AnswerTask
 from tasks.batching import Batches
 from tasks.datasets import TextData
 from tasks.encoding import Encoded, check_template, common_start, encode

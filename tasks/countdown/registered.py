@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from harness.core import UserError
-from tasks.answers import AnswerData, AnswerRow
+from tasks.answers.data import AnswerData, AnswerRow
 from tasks.countdown.problems import Problem, problems, solution
 
 TEMPLATE = (

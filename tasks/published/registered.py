@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from harness.core import UserError
-from tasks.answers import AnswerData
+from tasks.answers.data import AnswerData
 from tasks.datasets import TextData
 from tasks.published.card import Card, card, names
 from tasks.published.folder import Folder, read_folder

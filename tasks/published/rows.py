@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.core import UserError
-from tasks.answers import AnswerRow
+from tasks.answers.data import AnswerRow
 from tasks.datasets import Row
 from tasks.published.card import Card
 from tasks.published.table import Line

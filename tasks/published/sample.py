@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from tasks.answers import AnswerRow
+from tasks.answers.data import AnswerRow
 from tasks.datasets import Row
 from tasks.published.card import Card
 

@@ -117,8 +117,8 @@ def test_agreement_compares_the_templates_row_by_row() -> None:
         for each in (data, other)
     ]
     points = Points(torch.randn(1, task.space.size, generator=torch.Generator().manual_seed(0)))
-    logits = torch.stack([each.searched.run_points(points.values, each.minibatch(0, 0)) for each in single], 1)
-    expected = agreement(logits, torch.zeros(1, 16))
+    logits = [each.searched.run_points(points.values, each.minibatch(0, 0)) for each in single]
+    expected = agreement(torch.stack(logits, 1), torch.zeros(1, 16))
     loss = task.evaluate([Request(points, 0, 0)])[0]
     torch.testing.assert_close(loss.losses, expected, rtol=1e-4, atol=1e-7)
     assert float(loss.losses) > 1e-4

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from harness.core import Protocol, UserError
-from tasks.answers import AnswerData, AnswerRow
+from tasks.answers.data import AnswerData, AnswerRow
 from tasks.datasets import Row, TextData
 from tasks.reference.registered import entailment, sentiment
 from tasks.splits import few_shot, sized

@@ -6,7 +6,7 @@ import pytest
 
 from harness.core import Protocol, UserError
 from harness.plugins.registry import DATASETS
-from tasks.answers import AnswerData
+from tasks.answers.data import AnswerData
 from tasks.datasets import TextData
 from tasks.published.card import card, names
 from tasks.published.registered import FACTORIES

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.core import Protocol, UserError
-from tasks.answers import AnswerData
+from tasks.answers.data import AnswerData
 from tasks.datasets import TextData
 from tasks.published.registered import FACTORIES
 from tasks.splits import few_shot

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from harness.core import UserError
-from tasks.answers import AnswerRow
+from tasks.answers.data import AnswerRow
+from tasks.answers.rewards import JUDGES, exact_match, last_number, same_number, token_f1
 from tasks.countdown.expression import LONGEST, Expression
 from tasks.countdown.problems import problems, solution
 from tasks.countdown.registered import countdown
 from tasks.countdown.verifier import layout, solves
-from tasks.rewards import JUDGES, exact_match, last_number, same_number, token_f1
 
 CASES = [  # text, numbers, target, every number, whether it solves the problem
     ("<answer>(7 - 5) * 12</answer>", [5, 7, 12], 24, True, True),
@@ -143,7 +143,7 @@ def test_the_first_answer_of_each_row_gets_the_whole_reward() -> None:
 
 
 def test_the_script_writes_what_the_data_set_reads(tmp_path: Path) -> None:
-    script = Path(__file__).parents[2] / "scripts" / "make_countdown.py"
+    script = Path(__file__).parents[3] / "scripts" / "make_countdown.py"
     subprocess.run([sys.executable, script, "--rows", "10", "--to", tmp_path], check=True)
     assert countdown(path=tmp_path).digest == countdown(rows=10).digest
     one = countdown(path=tmp_path / "train.jsonl")

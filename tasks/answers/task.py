@@ -18,17 +18,17 @@ from harness.core import (
     Split,
     UserError,
 )
-from tasks.answer_batches import Answering, Reading, check_family
-from tasks.answer_encoding import AnswerEncoding
-from tasks.answers import AnswerData
+from tasks.answers.batches import Answering, Reading, check_family
+from tasks.answers.data import AnswerData
+from tasks.answers.encoding import AnswerEncoding
+from tasks.answers.measures import Judging, Likelihood, Measure, Ranking
+from tasks.answers.rewards import JUDGES
 from tasks.batching import SCORED_ROWS, Batches
 from tasks.encoding import Encoded
 from tasks.estimates import SAMPLE, estimated, mean_tokens, rows_of_splits
 from tasks.language_model import LanguageModel
-from tasks.measures import Judging, Likelihood, Measure, Ranking
 from tasks.model_task import Chosen, ModelTask
 from tasks.objectives import Objective
-from tasks.rewards import JUDGES
 from tasks.splits import sized
 from tasks.tuning.base import Tuning
 

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from harness.core import Cost
-from tasks.answer_batches import Answering
-from tasks.answer_encoding import AnswerEncoding
-from tasks.answers import AnswerRow
+from tasks.answers.batches import Answering
+from tasks.answers.data import AnswerRow
+from tasks.answers.encoding import AnswerEncoding
+from tasks.answers.generation import BROKEN
+from tasks.answers.rewards import Judge, Reward
 from tasks.batching import Batches
 from tasks.encoding import Encoded
-from tasks.generation import BROKEN
 from tasks.language_model import LanguageModel
-from tasks.rewards import Judge, Reward
 
 
 class Measure(ABC):

@@ -9,11 +9,11 @@ from functools import cache
 import torch
 
 from harness.core import UserError
-from tasks.answers import AnswerData, AnswerRow
+from tasks.answers.data import AnswerData, AnswerRow
+from tasks.answers.generation import Questions
 from tasks.encoding import Encoded
 from tasks.families.base import padded
 from tasks.families.vocabulary import open_ids
-from tasks.generation import Questions
 from tasks.language_model import LanguageModel
 
 

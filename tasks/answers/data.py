@@ -13,7 +13,7 @@ from typing import Any
 from harness.core import UserError
 
 REWARDS = ("exact-match", "token-f1", "countdown", "countdown-format", "gsm8k", "choice")
-"""How an answer may be judged (``tasks.rewards``); ``choice`` ranks a row's choices, the others read
+"""How an answer may be judged (``tasks.answers.rewards``); ``choice`` ranks a row's choices, the others read
 generated text."""
 
 

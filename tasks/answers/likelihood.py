@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from tasks.answers.generation import read_at
 from tasks.encoding import Encoded
-from tasks.generation import read_at
 from tasks.kernels import Batch
 from tasks.language_model import LanguageModel
 from tasks.tuning.base import View

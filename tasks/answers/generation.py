@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tasks.answers.kept import Kept
+from tasks.answers.left_padding import from_the_right
 from tasks.encoding import Encoded
-from tasks.kept import Kept
 from tasks.kernels import Batch, seen
 from tasks.language_model import LanguageModel
-from tasks.left_padding import from_the_right
 from tasks.tuning.base import View
 
 NOTHING = -1

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tasks.answers import AnswerRow
+from tasks.answers.data import AnswerRow
 from tasks.countdown.verifier import FORMAT_SHARE, layout, solves
 
 Judge = Callable[[str, AnswerRow], float]

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from harness.core import Perturbations, Population, Projected, Space, UserError
 from harness.core.low_rank import Factored
-from tasks.answers import AnswerData
+from tasks.answers.data import AnswerData
+from tasks.answers.generation import Endings, Questions, generate
+from tasks.answers.left_padding import check_padding
+from tasks.answers.likelihood import log_likelihoods
 from tasks.batching import Batches, Member, joined
 from tasks.encoding import ALIGNED, Encoded
-from tasks.generation import Endings, Questions, generate
 from tasks.language_model import LanguageModel
-from tasks.left_padding import check_padding
-from tasks.likelihood import log_likelihoods
 from tasks.tuning.base import Tuning, View
 
 NO_WORDS = torch.zeros(0, dtype=torch.long)

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from harness.core import Gaussian, LowRank, Perturbations, Points, Population, Protocol, Request
-from tasks.answer_task import AnswerTask
-from tasks.answers import AnswerData, AnswerRow
+from tasks.answers.data import AnswerData, AnswerRow
+from tasks.answers.generation import BROKEN, NOTHING, Endings, choose
+from tasks.answers.kept import Kept
+from tasks.answers.task import AnswerTask
 from tasks.batching import Member
 from tasks.chunks import Sizes
-from tasks.generation import BROKEN, NOTHING, Endings, choose
-from tasks.kept import Kept
 from tasks.language_model import LanguageModel
 from tasks.objectives import cross_entropy, reward
 from tasks.reference.registered import sentiment

@@ -9,21 +9,21 @@ import pytest
 import torch
 
 from harness.core import Gradients, Points, Protocol, Request, UserError
-from tasks.answer_task import AnswerTask
-from tasks.answers import REWARDS, AnswerData, AnswerRow
+from tasks.answers.data import REWARDS, AnswerData, AnswerRow
+from tasks.answers.rewards import JUDGES
+from tasks.answers.task import AnswerTask
 from tasks.countdown.registered import countdown
 from tasks.datasets import TextData
 from tasks.language_model import LanguageModel
 from tasks.objectives import accuracy, cross_entropy, hinge, reward
 from tasks.reference.registered import reference, sentiment
-from tasks.rewards import JUDGES
 from tasks.text_task import TextTask
 from tasks.tuning.base import parameters_of
 from tasks.tuning.full import FullTuning
 from tasks.tuning.lora import LoRATuning
 from tasks.tuning.prompt import PromptTuning
+from tests.tasks.answers.test_generation import generated, make_task, population, reviews
 from tests.tasks.plain import merged
-from tests.tasks.test_generation import generated, make_task, population, reviews
 
 Load = Callable[..., LanguageModel]
 
