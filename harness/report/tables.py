@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from harness.report.entries import SCORED, entries
 from harness.report.statistics import average_ranks, mean_interval, without_gaps
@@ -41,6 +44,8 @@ COLUMNS = {
 }
 """Columns of a leaderboard; costs are means over the cells that have a result, memory is their largest."""
 
+_COSTS = ("evaluations", "tokens", "seconds_ask", "seconds_evaluate", "seconds_tell")
+
 
 def leaderboard(results: Results) -> pd.DataFrame:
     """A row for each planned task and algorithm, the best first in each task; nothing planned is left out.
@@ -59,10 +64,16 @@ def leaderboard(results: Results) -> pd.DataFrame:
     >>> board[["algorithm", "rank", "test_mean", "n"]].values.tolist()
     [['a', 1.0, 0.5, 1]]
     """
+    cells = entries(results.runs)
+    groups: dict[str, dict[str, list[int]]] = {}
+    for place, (task, entry) in enumerate(zip(cells["task"], cells["entry"], strict=True)):
+        groups.setdefault(task, {}).setdefault(entry, []).append(place)
+    columns = _Columns(cells)
     rows: list[dict[str, Any]] = []
-    for _, cells in entries(results.runs).groupby("task", sort=False):
-        lines = [_line(group) for _, group in cells.groupby("entry", sort=False)]
-        direction = next(iter(cells["metric_direction"].dropna()), "max")
+    for task, of_task in groups.items():
+        lines = [columns.line(task, entry, np.array(places)) for entry, places in of_task.items()]
+        known = (columns.text["metric_direction"][place] for places in of_task.values() for place in places)
+        direction = next((each for each in known if each), "max")
         eligible = [not line["reference"] and line["n"] == line["planned"] for line in lines]
         values = [line["test_mean"] if fit else math.nan for line, fit in zip(lines, eligible, strict=True)]
         for line, rank in zip(lines, average_ranks(values, direction), strict=True):
@@ -71,31 +82,47 @@ def leaderboard(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
-def _line(cells: pd.DataFrame) -> dict[str, Any]:
-    scored = cells[cells["status"].isin(SCORED) & cells["test_metric"].notna()]
-    interval = mean_interval(scored["test_metric"].tolist())
-    counts = cells["status"].value_counts()
-    explained = cells[~cells["status"].isin(["finished"])]["reason"].dropna()
-    costs = ("evaluations", "tokens", "seconds_ask", "seconds_evaluate", "seconds_tell")
-    return {
-        "task": cells["task"].iloc[0],
-        "algorithm": cells["entry"].iloc[0],
-        "reference": bool(cells["reference"].iloc[0]),
-        "metric": next(iter(cells["metric"].dropna()), ""),
-        "test_mean": interval.mean,
-        "ci_low": interval.low,
-        "ci_high": interval.high,
-        "n": interval.n,
-        "planned": len(cells),
-        "dev_mean": _mean(scored["dev_metric"]),
-        **{name: _mean(scored[name]) for name in costs},
-        "peak_memory": max(scored["peak_memory"].dropna().tolist(), default=math.nan),
-        "failed": int(counts.get("failed", 0)),
-        "timeout": int(counts.get("timeout", 0)),
-        "skipped": int(counts.get("skipped", 0)),
-        "unfinished": int(counts.get("pending", 0) + counts.get("running", 0)),
-        "reason": "; ".join(dict.fromkeys(explained)),
-    }
+class _Columns:
+    """The cells as plain arrays: a frame for each of a thousand lines would take seconds."""
+
+    def __init__(self, cells: pd.DataFrame) -> None:
+        names = ("test_metric", "dev_metric", *_COSTS, "peak_memory")
+        self.number = {name: cells[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in names}
+        texts = ("metric", "metric_direction", "reason")
+        self.text = {
+            name: cells[name].astype(object).where(cells[name].notna(), "").tolist() for name in texts
+        }
+        self.status = cells["status"].tolist()
+        self.reference = cells["reference"].tolist()
+        self.scored = (cells["status"].isin(SCORED) & cells["test_metric"].notna()).to_numpy(dtype=bool)
+
+    def line(self, task: str, entry: str, places: NDArray[np.int64]) -> dict[str, Any]:
+        """The row of one algorithm on one task, from the places of its cells."""
+        scored = places[self.scored[places]]
+        interval = mean_interval(self.number["test_metric"][scored].tolist())
+        counts = Counter(self.status[place] for place in places)
+        reasons = [self.text["reason"][place] for place in places if self.status[place] != "finished"]
+        return {
+            "task": task,
+            "algorithm": entry,
+            "reference": bool(self.reference[places[0]]),
+            "metric": next(
+                (self.text["metric"][place] for place in places if self.text["metric"][place]), ""
+            ),
+            "test_mean": interval.mean,
+            "ci_low": interval.low,
+            "ci_high": interval.high,
+            "n": interval.n,
+            "planned": len(places),
+            "dev_mean": _mean(self.number["dev_metric"][scored]),
+            **{name: _mean(self.number[name][scored]) for name in _COSTS},
+            "peak_memory": _largest(self.number["peak_memory"][scored]),
+            "failed": counts["failed"],
+            "timeout": counts["timeout"],
+            "skipped": counts["skipped"],
+            "unfinished": counts["pending"] + counts["running"],
+            "reason": "; ".join(dict.fromkeys(reason for reason in reasons if reason)),
+        }
 
 
 class Overall(NamedTuple):
@@ -161,8 +188,14 @@ def write_leaderboard(results: Results, path: Path | None = None) -> Path:
     return target
 
 
-def _mean(values: pd.Series[Any]) -> float:
-    return float(values.mean()) if values.notna().any() else math.nan
+def _mean(values: NDArray[np.float64]) -> float:
+    known = int(np.count_nonzero(~np.isnan(values)))
+    return float(np.nansum(values) / known) if known else math.nan
+
+
+def _largest(values: NDArray[np.float64]) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.max()) if len(known) else math.nan
 
 
 def _last(rank: float) -> float:

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.report.boards import Board
+from harness.report.formats import LEGEND, groups, headings, lines, one_line, remarks
 from harness.report.tables import Overall
 
 if TYPE_CHECKING:
@@ -19,10 +21,18 @@ FULL_WIDTH = 100
 COSTS = ("tokens", "ask/eval/tell s", "memory")
 
 
-def show_leaderboard(board: pd.DataFrame, summary: Overall, console: Console) -> None:
+def show_leaderboard(
+    board: pd.DataFrame, summary: Overall, console: Console, detail: Board | None = None
+) -> None:
     """Print the leaderboard of each task and the mean ranks.
 
     Fits 100 columns; on a console of fewer (80 is enough) tokens, seconds and memory are left out.
+
+    Args:
+        board: a row for each task and algorithm.
+        summary: the mean ranks.
+        console: to print to.
+        detail: the same by task, for ties, tuned options and versions below each table.
 
     >>> from harness.report.tables import leaderboard, overall
     >>> from harness.running.results import Results
@@ -35,18 +45,41 @@ def show_leaderboard(board: pd.DataFrame, summary: Overall, console: Console) ->
     if not len(board):
         console.print("nothing was planned")
         return
-    for task, lines in board.groupby("task", sort=False):
-        metric = next((name for name in lines["metric"] if name), "metric")
-        console.print(_task_table(str(task), metric, lines, console.width >= FULL_WIDTH))
-        for line in lines.to_dict("records"):
+    for task, cells in board.groupby("task", sort=False):
+        metric = next((name for name in cells["metric"] if name), "metric")
+        console.print(_task_table(str(task), metric, cells, console.width >= FULL_WIDTH))
+        for line in cells.to_dict("records"):
             if remark := _remark(line):
                 console.print(f"  {escape(remark)}", style="dim", highlight=False)
+        for remark in remarks(detail, str(task)) if detail else ():
+            console.print(f"  {escape(remark)}", style="dim", highlight=False)
         console.print()
     if board["task"].nunique() > 1:
         _show_overall(summary, console)
 
 
-def _task_table(task: str, metric: str, lines: pd.DataFrame, costs: bool) -> Table:
+def show_board(board: Board, console: Console) -> None:
+    """Print a table for each group of a leaderboard, options and versions below it."""
+    for group in groups(board):
+        heads = headings(board, group)[:-2]
+        title = escape(one_line(group))
+        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for head in heads:
+            left = head == "algorithm"
+            table.add_column(
+                escape(head), justify="left" if left else "right", overflow="fold", no_wrap=not left
+            )
+        for line in lines(board, group):
+            dim = "dim" if line[0] == "ref" else None
+            table.add_row(*map(escape, line[: len(heads)]), style=dim)
+        console.print(table)
+        for remark in remarks(board, group):
+            console.print(f"  {escape(remark)}", style="dim", highlight=False)
+        console.print()
+    console.print(escape(LEGEND), style="dim", highlight=False)
+
+
+def _task_table(task: str, metric: str, cells: pd.DataFrame, costs: bool) -> Table:
     table = Table(
         title=f"{escape(task)}: test {escape(metric)}",
         title_justify="left",
@@ -58,7 +91,7 @@ def _task_table(task: str, metric: str, lines: pd.DataFrame, costs: bool) -> Tab
     table.add_column("algorithm", overflow="fold", min_width=20)
     for name in ("test", "95% interval", "n", "dev", "evals", *(COSTS if costs else ())):
         table.add_column(name, justify="right", no_wrap=True)
-    for line in lines.to_dict("records"):
+    for line in cells.to_dict("records"):
         seconds = "/".join(_seconds(line[f"seconds_{part}"]) for part in ("ask", "evaluate", "tell"))
         interval = f"{_number(line['ci_low'], 3)} … {_number(line['ci_high'], 3)}"
         spent = (

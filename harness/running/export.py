@@ -17,9 +17,9 @@ from harness.running.cell import CellRun
 from harness.running.clock import Breakdown
 from harness.running.files import DamagedError, write_json
 from harness.running.fragments import CellFolder, CellState
-from harness.running.plan import Cell, Plan, builder_of
+from harness.running.lookup import located
+from harness.running.plan import builder_of
 from harness.running.replay import Log, MismatchError, dev_scores, replay
-from harness.running.store import CELLS, PLAN
 
 if TYPE_CHECKING:
     from harness.core.population import Population
@@ -63,7 +63,7 @@ def export(run: Path | str, to: Path | str) -> Export:
     folder = Path(to)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: is not empty; name a new folder with --to")
-    plan, cell, stored_cell = _found(Path(run))
+    plan, cell, stored_cell = located(Path(run))
     state, log = _state(stored_cell)
     builder = builder_of(plan.sweep)
     task = builder.task(cell.task)
@@ -95,23 +95,6 @@ def export(run: Path | str, to: Path | str) -> Export:
     write_json(folder / ABOUT, about)
     stored = math.nan if stored_metric is None else float(stored_metric)
     return Export(folder, str(written["kind"]), task.metric, stored, again_metric)
-
-
-def _found(run: Path) -> tuple[Plan, Cell, CellFolder]:
-    """The plan and the cell that a path means: ``OUT/ID``, ``OUT/cells/ID``; the id may be cut short."""
-    out, identity = run.parent, run.name
-    if out.name == CELLS:
-        out = out.parent
-    if (run / PLAN).is_file():
-        raise UserError(f"{run}: name one of its runs as {run}/ID; the ids stand in its table of runs")
-    if not (out / PLAN).is_file():
-        raise UserError(f"{run}: {out} holds no {PLAN}; name a run as OUT/ID, OUT being a folder of results")
-    plan = Plan.from_json((out / PLAN).read_text(encoding="utf-8"))
-    cells = [cell for cell in plan.cells if cell.id.startswith(identity)]
-    if len(cells) != 1:
-        found = f"{len(cells)} of its runs begin so" if cells else "none of its runs has this id"
-        raise UserError(f"{run}: {found}; the ids stand in the table of runs of {out}")
-    return plan, cells[0], CellFolder(out / CELLS / cells[0].id)
 
 
 def _state(stored: CellFolder) -> tuple[CellState, Log]:

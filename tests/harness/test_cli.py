@@ -237,6 +237,53 @@ def test_status_and_leaderboard_read_a_folder(gradfree):
     assert "bowl: test loss" in gradfree("leaderboard", "mine")[1]
 
 
+@pytest.mark.parametrize("by", ["task", "tuning", "family"])
+def test_a_leaderboard_is_printed_in_every_format(gradfree, by):
+    gradfree("sweep", *SMALL, "--out", "mine", "--quiet")
+    text = {
+        form: gradfree("leaderboard", "mine", "--by", by, "--format", form)[1]
+        for form in ("table", "csv", "json", "markdown", "latex")
+    }
+    assert len(json.loads(text["json"])["rows"]) == 3
+    assert text["csv"].count("\n") == 4
+    assert "guess[sigma=0.1]" in text["markdown"]
+    assert r"guess{[}sigma=0.1{]}" in text["latex"]
+    assert "guess" in text["table"]
+
+
+def test_a_leaderboard_by_another_metric_names_those_that_there_are(gradfree):
+    gradfree("sweep", *SMALL, "--out", "mine", "--quiet")
+    assert gradfree("leaderboard", "mine", "--metric", "loss") == gradfree("leaderboard", "mine")
+    code, _, err = gradfree("leaderboard", "mine", "--metric", "f1")
+    assert (code, "'f1' was not measured; there are loss" in err) == (2, True)
+    for words in (("--format", "xml"), ("--by", "colour"), ("--json", "--format", "csv")):
+        assert gradfree("leaderboard", "mine", *words)[0] == 2
+
+
+def test_a_failed_run_is_shown_with_its_traceback(gradfree):
+    gradfree("sweep", "--tasks", "bowl", "--algorithms", "boom", "--budget", "10", "--out", "o", "-q")
+    row = json.loads(gradfree("leaderboard", "o", "--format", "json")[1])["rows"][0]
+    assert row["reason"].startswith("RuntimeError in ask: boom")
+    from harness import load_results
+
+    run = f"o/{load_results('o').runs['id'][0]}"
+    out = gradfree("show", run)[1]
+    assert "status: failed" in out
+    assert "Traceback (most recent call last)" in out
+    assert json.loads(gradfree("show", run, "--json")[1])["run"]["algorithm"] == "boom"
+
+
+def test_results_of_two_machines_are_merged_or_refused_in_one_line(gradfree, tmp_path):
+    gradfree("sweep", *SMALL, "--out", "a", "--quiet")
+    gradfree("sweep", "--tasks", "bowl", "--algorithms", "guess[sigma=3]", "--budget", "20",
+             "--repetitions", "2", "--out", "b", "--quiet")  # fmt: skip
+    code, out, _ = gradfree("merge", "a", "b", "--out", "c")
+    assert (code, out) == (0, "8 cells of 2 folders are in c\n")
+    assert (tmp_path / "c" / "leaderboard.csv").exists()
+    code, out, err = gradfree("merge", "a", "b", "--out", "c")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+
+
 def test_everything_can_be_listed(gradfree):
     code, out, _ = gradfree("list")
     assert code == 0
