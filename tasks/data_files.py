@@ -29,6 +29,7 @@ def files(
     words: dict[str, str],
     columns: list[str] | None = None,
     max_tokens: Annotated[int, Field(ge=4)] | None = None,
+    alternatives: list[str] | None = None,
     name: str = "data",
 ) -> TextData:
     """A data set from local files.
@@ -44,6 +45,7 @@ def files(
         words: ``{label as written in the file: word that answers}``, in class order.
         columns: names of the columns, for files without a header line.
         max_tokens: longest sequence, template included; longer texts are cut.
+        alternatives: other templates that the same words answer, for the objective ``agreement``.
         name: for messages.
 
     CSV follows RFC 4180 (quoted fields), TSV has no quoting, JSONL holds an object a line; UTF-8.
@@ -58,7 +60,8 @@ def files(
         if path is not None:
             table = _read(Path(path), f"{name}.{split}", columns)
             splits[split] = _rows(table, f"{name}.{split}: {path}", wanted, label, words)
-    return TextData(name, splits, template, tuple(words.values()), max_tokens)
+    others = tuple(alternatives or ())
+    return TextData(name, splits, template, tuple(words.values()), max_tokens, alternatives=others)
 
 
 def _read(path: Path, place: str, columns: list[str] | None) -> pd.DataFrame:

@@ -70,6 +70,7 @@ class DatasetKeys(BaseModel):
         words: label -> the word that stands for it.
         columns: names of columns, for files without a header.
         max_tokens: of one row; longer texts are cut.
+        alternatives: other templates that the same words answer.
 
     >>> DatasetKeys(train="a.csv", test="b.csv", words={0: "bad"}).words
     {'0': 'bad'}
@@ -86,6 +87,7 @@ class DatasetKeys(BaseModel):
     words: dict[str, str] | None = None
     columns: Columns | None = None
     max_tokens: Positive | None = None
+    alternatives: tuple[str, ...] | None = None
 
 
 class ModelKeys(BaseModel):

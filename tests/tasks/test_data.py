@@ -179,3 +179,11 @@ def test_label_words_are_single_distinct_known_tokens(tokenizer: Any) -> None:
         broken = TextData("toy", {"train": rows, "test": rows}, data.template, words)
         with pytest.raises(UserError, match=answer):
             label_tokens(broken, tokenizer)
+
+
+def test_other_templates_of_a_users_set_are_kept_for_the_agreement_between_them(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "label,text\n1,fine\n0,poor\n")
+    plain = files(train=path, test=path, words=WORDS)
+    data = files(train=path, test=path, words=WORDS, alternatives=["{text} so it was"])
+    assert data.alternatives == ("{text} so it was",)
+    assert data.digest != plain.digest
