@@ -10,6 +10,7 @@ import pytest
 import torch
 import transformers
 
+from tasks.families.tiny import tiny_model
 from tasks.language_model import LanguageModel
 from tasks.reference import model_path
 
@@ -79,3 +80,16 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pa
 def load(model_folder: Callable[[str], Path]) -> Callable[..., LanguageModel]:
     """(family, dtype) -> a loaded model."""
     return lambda family, dtype="float32": LanguageModel(path=str(model_folder(family)), dtype=dtype)
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Architecture -> the folder of a tiny model."""
+    made: dict[str, Path] = {}
+
+    def make(architecture: str) -> Path:
+        if architecture not in made:
+            made[architecture] = tiny_model(architecture, tmp_path_factory.mktemp("tiny") / architecture)
+        return made[architecture]
+
+    return make

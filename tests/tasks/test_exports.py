@@ -15,7 +15,6 @@ from torch import Tensor
 from harness.core import Points, Population, Protocol
 from tasks.encoding import Encoded
 from tasks.families.sentence import SCALE
-from tasks.families.tiny import tiny_model
 from tasks.language_model import LanguageModel
 from tasks.objectives import cross_entropy
 from tasks.published.registered import sst2
@@ -39,19 +38,6 @@ AUTO = {
     "t5": "AutoModelForSeq2SeqLM",
     "sentence-bert": "AutoModel",
 }
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Architecture -> the folder of a tiny model."""
-    made: dict[str, Path] = {}
-
-    def make(architecture: str) -> Path:
-        if architecture not in made:
-            made[architecture] = tiny_model(architecture, tmp_path_factory.mktemp("tiny") / architecture)
-        return made[architecture]
-
-    return make
 
 
 def loaded(auto: str, base: Path, folder: Path, tuning: str) -> Any:
@@ -87,9 +73,9 @@ def answers(task: TextTask, model: Any, rows: Encoded, prefix: int) -> Tensor:
 @pytest.mark.parametrize("tuning", TUNINGS)
 @pytest.mark.parametrize("architecture", AUTO)
 def test_peft_and_transformers_alone_answer_as_the_task_does(
-    architecture: str, tuning: str, tiny: Callable[[str], Path], tmp_path: Path
+    architecture: str, tuning: str, folders: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    model = LanguageModel(path=str(tiny(architecture)))
+    model = LanguageModel(path=str(folders(architecture)))
     protocol = Protocol(per_class=2, minibatch=4, test_rows=4)
     task = TextTask(sst2(smoke=True), model, TUNINGS[tuning](), cross_entropy, protocol, "tiny")
     generator = torch.Generator().manual_seed(1)
@@ -103,7 +89,7 @@ def test_peft_and_transformers_alone_answer_as_the_task_does(
     prefix = task.tuning.prefix_tokens
     with torch.no_grad():
         theirs = answers(
-            task, loaded(AUTO[architecture], tiny(architecture), tmp_path / "out", tuning), rows, prefix
+            task, loaded(AUTO[architecture], folders(architecture), tmp_path / "out", tuning), rows, prefix
         )
     assert about["family"] == model.family
     assert (ours - untouched).abs().max() > 1e-2  # so that the candidate matters
@@ -111,9 +97,9 @@ def test_peft_and_transformers_alone_answer_as_the_task_does(
 
 
 def test_exporting_a_full_candidate_leaves_the_model_as_it_was(
-    tiny: Callable[[str], Path], tmp_path: Path
+    folders: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    model = LanguageModel(path=str(tiny("llama")))
+    model = LanguageModel(path=str(folders("llama")))
     protocol = Protocol(per_class=2, minibatch=4, test_rows=4)
     task = TextTask(sst2(smoke=True), model, FullTuning(), cross_entropy, protocol, "tiny")
     before = {name: value.clone() for name, value in model.parameters.items()}

@@ -25,7 +25,7 @@ from tasks.datasets import Row, TextData, Wording
 from tasks.encoding import Encoded
 from tasks.families import alone
 from tasks.families.detect import FAMILIES, all_shipped
-from tasks.families.tiny import LONGEST, tiny_model
+from tasks.families.tiny import LONGEST
 from tasks.language_model import LanguageModel
 from tasks.objectives import cross_entropy
 from tasks.reference.registered import sentiment
@@ -46,19 +46,6 @@ TUNINGS: dict[str, Callable[[], Tuning]] = {
     "lora everywhere": lambda: LoRATuning(rank=1, matrices=("all",)),
     "full": FullTuning,
 }
-
-
-@pytest.fixture(scope="session")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Architecture -> the folder of a tiny model."""
-    made: dict[str, Path] = {}
-
-    def make(architecture: str) -> Path:
-        if architecture not in made:
-            made[architecture] = tiny_model(architecture, tmp_path_factory.mktemp("tiny") / architecture)
-        return made[architecture]
-
-    return make
 
 
 @pytest.fixture(scope="session")
