@@ -17,6 +17,7 @@ from harness.report.entries import family
 from harness.report.figures import CHARTS, MOST_LINES, Chart, styles
 from harness.report.figures.chart import GROUND, INK, PALETTES
 from harness.report.finding import finding
+from harness.report.published import published
 from harness.report.study import LEVEL, Study
 from harness.report.tables import leaderboard
 from harness.running.files import DamagedError, read_json
@@ -42,6 +43,7 @@ def html_report(results: Results, title: str | None = None) -> str:
     """
     study = Study(results)
     charts = [make(study) for make in CHARTS]
+    board = _board(study)
     return (
         _templates()
         .get_template("report.html.j2")
@@ -51,7 +53,8 @@ def html_report(results: Results, title: str | None = None) -> str:
             study=study,
             finding=finding(study),
             standing=study.standing.to_dict("records"),
-            board=_board(study),
+            board=board,
+            published=published(results, board),
             charts={chart.name: chart for chart in charts},
             data=_data(study, charts),
             algorithms=_algorithms(study),

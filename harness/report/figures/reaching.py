@@ -91,6 +91,8 @@ def run_times(study: Study) -> Chart:
         times: dict[str, list[Array]] = defaultdict(list)
         random = np.random.default_rng(0)
         spent = [cost for block in blocks.values() for _, cost in block.values()]
+        if not max(spent) > 0:  # a task without tokens, such as a function
+            continue
         for task in dict.fromkeys(task for task, _ in blocks):
             here = [block for (name, _), block in blocks.items() if name == task]
             for entry in _shown(study):
@@ -136,7 +138,8 @@ def run_times(study: Study) -> Chart:
         tasks = len({task for task, _ in blocks})
         note = f"{tasks} tasks x {len(FRACTIONS)} targets, {len(blocks)} blocks, {DRAWS} draws for each pair"
         views[axis] = View(lines, layout, note)
-    return Chart("run-times", title, says, views, [Choice("over", AXES)], _shown(study))
+    counted = [(axis, label) for axis, label in AXES if axis in views]
+    return Chart("run-times", title, says, views, [Choice("over", counted)], _shown(study))
 
 
 def profiles(study: Study) -> Chart:
