@@ -17,7 +17,8 @@ from harness.plugins.registry import DATASETS, MODELS, OBJECTIVES
 from harness.plugins.spec import Spec, TaskSpec, parse_task
 from harness.running.schema import SCHEMA_VERSION
 from harness.running.smoke import BUDGETS, least_budget, smoked
-from harness.running.sweep_file import ExceptionKeys, Sweep
+from harness.running.sweep_file import Sweep
+from harness.running.sweep_keys import ExceptionKeys
 from harness.running.tuning import SPLIT, variants
 
 if TYPE_CHECKING:

@@ -9,164 +9,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 
 from harness.core.errors import UserError
 from harness.plugins.definitions import FILE_KEYS, Definitions
 from harness.plugins.messages import complaint, did_you_mean, shown
-from harness.plugins.spec import split_list
 from harness.running.smoke import cut
+from harness.running.sweep_keys import (
+    STRICT,
+    DatasetKeys,
+    ExceptionKeys,
+    ModelKeys,
+    Names,
+    Positive,
+    ProtocolKeys,
+    PublishedKeys,
+    TuningKeys,
+)
 
 if TYPE_CHECKING:
     from harness.core.task import Protocol
-
-_STRICT = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, allow_inf_nan=False)
-
-
-def _listed(given: Any) -> Any:
-    """A list, given as one text or as what it is."""
-    try:
-        return split_list(given) if isinstance(given, str) else given
-    except UserError as error:
-        raise ValueError(str(error)) from error
-
-
-Positive = Annotated[int, Field(ge=1)]
-Names = Annotated[
-    tuple[str, ...],
-    BeforeValidator(_listed),
-    Field(min_length=1),
-]
-Columns = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-
-
-class ProtocolKeys(BaseModel):
-    """The keys of ``protocol``, as ``harness.core.Protocol`` explains them (which would bring torch).
-
-    >>> ProtocolKeys(per_class="64").per_class
-    64
-    """
-
-    model_config = _STRICT
-
-    per_class: Positive = 16
-    minibatch: Positive = 16
-    dev_points: Positive = 10
-    test_rows: Positive = 256
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    timeout: Annotated[float, Field(gt=0)] = 600.0
-    train_rows: Positive | None = None
-    dev_rows: Positive | None = None
-
-
-class DatasetKeys(BaseModel):
-    """The keys of one of a user's own data sets.
-
-    Args:
-        train: file of rows; ``test`` and ``dev`` likewise.
-        text: the column of the text, or several.
-        label: the column of the label.
-        template: what the model reads, with columns in braces.
-        words: label -> the word that stands for it.
-        columns: names of columns, for files without a header.
-        max_tokens: of one row; longer texts are cut.
-        alternatives: other templates that the same words answer.
-
-    >>> DatasetKeys(train="a.csv", test="b.csv", words={0: "bad"}).words
-    {'0': 'bad'}
-    """
-
-    model_config = _STRICT
-
-    train: str
-    test: str
-    dev: str | None = None
-    text: str | tuple[str, ...] | None = None
-    label: str | None = None
-    template: str | None = None
-    words: dict[str, str] | None = None
-    columns: Columns | None = None
-    max_tokens: Positive | None = None
-    alternatives: tuple[str, ...] | None = None
-
-
-class ModelKeys(BaseModel):
-    """The keys of one of a user's own models; those beside ``path`` are the model factory's options.
-
-    >>> ModelKeys(path="models/stories260k").path
-    'models/stories260k'
-    """
-
-    model_config = ConfigDict(**{**_STRICT, "extra": "allow"})
-
-    path: str
-
-
-class TuningKeys(BaseModel):
-    """The keys of ``tuning``: equal effort on the options of every algorithm.
-
-    Args:
-        trials: for every task and algorithm, the defaults among them, on a split of their own.
-
-    >>> TuningKeys(trials="4").trials
-    4
-    """
-
-    model_config = _STRICT
-
-    trials: Positive = 8
-
-
-class ExceptionKeys(BaseModel):
-    """What differs on some of the tasks, as where a publication gave one data set a larger budget.
-
-    Args:
-        tasks: names among the sweep's tasks.
-        budget: candidate evaluations per cell there; None for the sweep's, here as below.
-        algorithms: instead of the sweep's.
-        train_rows: instead of the protocol's.
-        dev_rows: likewise.
-
-    >>> ExceptionKeys(tasks="sphere", budget=20000).tasks
-    ('sphere',)
-    """
-
-    model_config = _STRICT
-
-    tasks: Names
-    budget: Positive | None = None
-    algorithms: Names | None = None
-    train_rows: Positive | None = None
-    dev_rows: Positive | None = None
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """What it changes of the protocol."""
-        given = {"train_rows": self.train_rows, "dev_rows": self.dev_rows}
-        return {name: value for name, value in given.items() if value is not None}
-
-
-class PublishedKeys(BaseModel):
-    """A figure to set beside the sweep's own.
-
-    Args:
-        task: one of the sweep's tasks, as it is written there.
-        algorithm: one of the sweep's, or whatever the publication compares with.
-        metric: as in the tables, ``accuracy`` above all; in the tables' unit, 0.9 for 90 percent.
-        value: the figure.
-        source: where it stands.
-
-    >>> PublishedKeys(task="t", algorithm="mezo", metric="accuracy", value="0.905", source="them").value
-    0.905
-    """
-
-    model_config = _STRICT
-
-    task: str
-    algorithm: str
-    metric: str
-    value: float
-    source: str
 
 
 class Sweep(BaseModel):
@@ -185,7 +47,7 @@ class Sweep(BaseModel):
     harness.core.errors.UserError: --budget: must be at least 1, got -5
     """
 
-    model_config = _STRICT
+    model_config = STRICT
 
     tasks: Names
     algorithms: Names

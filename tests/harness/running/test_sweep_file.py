@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.core import Protocol, UserError
-from harness.running.sweep_file import ProtocolKeys, Sweep, suites
+from harness.running.sweep_file import Sweep, suites
+from harness.running.sweep_keys import ProtocolKeys
 
 LEAST = "tasks: [sphere]\nalgorithms: [random]\n"
 
