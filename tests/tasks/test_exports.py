@@ -105,3 +105,14 @@ def test_exporting_a_full_candidate_leaves_the_model_as_it_was(
     before = {name: value.clone() for name, value in model.parameters.items()}
     task.export(Points(torch.ones(1, task.space.size)), tmp_path / "out")
     assert all(torch.equal(value, before[name]) for name, value in model.parameters.items())
+
+
+@pytest.mark.parametrize(("architecture", "transposed"), [("gpt2", True), ("llama", False)])
+def test_an_adapter_says_how_the_layers_that_it_is_for_are_stored(
+    architecture: str, transposed: bool, folders: Callable[[str], Path], tmp_path: Path
+) -> None:
+    model = LanguageModel(path=str(folders(architecture)))
+    protocol = Protocol(per_class=2, minibatch=4, test_rows=4)
+    task = TextTask(sst2(smoke=True), model, LoRATuning(), cross_entropy, protocol, "tiny")
+    task.export(Points(torch.ones(1, task.space.size)), tmp_path / "out")
+    assert peft.LoraConfig.from_pretrained(str(tmp_path / "out")).fan_in_fan_out is transposed
