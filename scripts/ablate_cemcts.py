@@ -1,4 +1,7 @@
-"""What each piece of CEMCTS is worth: itself, with a piece changed, and others, at equal budget.
+"""What each piece of CEMCTS's trees of paths is worth: the whole, with a piece changed, and others.
+
+Here ``cemcts`` is ``cemcts[blocks=2,restarts=incumbent]``, all at equal budget. The tree of restarts has
+``scripts/ablate_cemcts_restarts.py``.
 
     OMP_NUM_THREADS=1 python scripts/ablate_cemcts.py results/cemcts
     OMP_NUM_THREADS=1 python scripts/ablate_cemcts.py results/cemcts --sweep my-data.yaml
@@ -37,21 +40,22 @@ from harness.plugins.spec import Spec
 
 WHOLE = "cemcts"
 MANY = "population={twice},rho=0.25"  # as many leaves as there were, filled in for each d and budget
+PATHS = "blocks=2,restarts=incumbent"  # what the default was
 VARIANTS = {
-    WHOLE: WHOLE,
+    WHOLE: f"cemcts[{PATHS}]",
     "no tree (flat cross-entropy)": "cross-entropy",
-    "no cross-entropy (rates 0)": "cemcts[eta_mean=0,eta_std=0]",
-    "cross-entropy of the mean only": "cemcts[eta_std=0]",
-    "no virtual visits": "cemcts[virtual_visits=false]",
-    "random parts": "cemcts[split=random]",
-    "learned parts": "cemcts[split=learned]",
-    "four parts": "cemcts[blocks=4]",
-    "no path": "cemcts[eta_path=0]",
-    "no recheck": "cemcts[recheck=false]",
-    "values, not advantages": "cemcts[credit=value]",
-    "mirrored pairs first": "cemcts[pairs=true,widening=0.5,alpha=1]",
-    "twice the leaves, a quarter elite": f"cemcts[{MANY}]",
-    "as at first": f"cemcts[credit=value,exploration=0.5,eta_path=0,recheck=false,{MANY}]",
+    "no cross-entropy (rates 0)": f"cemcts[{PATHS},eta_mean=0,eta_std=0]",
+    "cross-entropy of the mean only": f"cemcts[{PATHS},eta_std=0]",
+    "no virtual visits": f"cemcts[{PATHS},virtual_visits=false]",
+    "random parts": f"cemcts[{PATHS},split=random]",
+    "learned parts": f"cemcts[{PATHS},split=learned]",
+    "four parts": "cemcts[blocks=4,restarts=incumbent]",
+    "no path": f"cemcts[{PATHS},eta_path=0]",
+    "no recheck": f"cemcts[{PATHS},recheck=false]",
+    "values, not advantages": f"cemcts[{PATHS},credit=value]",
+    "mirrored pairs first": f"cemcts[{PATHS},pairs=true,widening=0.5,alpha=1]",
+    "twice the leaves, a quarter elite": f"cemcts[{PATHS},{MANY}]",
+    "as at first": f"cemcts[{PATHS},credit=value,exploration=0.5,eta_path=0,recheck=false,{MANY}]",
     "flat, as at first": f"cross-entropy[eta_path=0,recheck=false,{MANY}]",
     "pycma separable": "pycma[covariance=separable]",
     "pycma full": "pycma",

@@ -1,47 +1,72 @@
-"""CEMCTS: generations of trees, and the distribution that their best nodes move."""
+"""CEMCTS: the cross-entropy method, and a tree that says where to search again."""
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from algorithms.cemcts.tree import Credit, Node, Tree
-from algorithms.options import Count, NonNegative, Pairs, Positive, Share, UnitInterval, generation_size
-from algorithms.sampling import Coordinates, Distribution, Draws, Incumbent, elite_count, leaves_per_tree
-from algorithms.shaping import informative
+from algorithms.cemcts.generations import Generations, Split
+from algorithms.cemcts.merging import Merge
+from algorithms.cemcts.restarts import Choice, Part, Restarts
+from algorithms.cemcts.tree import Credit
+from algorithms.options import (
+    Count,
+    NonNegative,
+    Pairs,
+    Positive,
+    Share,
+    UnitInterval,
+    default_population,
+)
+from algorithms.sampling import Distribution, leaves_per_tree
 from harness.core import Algorithm, Budget, Points, Population, Space, ranges
 
-Split = Literal["blocks", "random", "learned"]
+RestartRule = Literal["tree", "incumbent"]
 _NUMBERS = 2**26  # of one batch at most: 256 MiB in float32
+SETTLED = 0.03  # standard deviation at which a restart is in a basin, as a share of its width
+MOVED = 0.1  # distance at which a coordinate counts as moved, as a share of the restart's width
+NARROWER = 0.1  # fall of ln std for which a run goes on although no mean has improved
 
 
 class CEMCTS(Algorithm):
-    """Draw candidates as paths of a tree, and move a normal distribution to its high-valued nodes.
+    """The cross-entropy method, and a tree of restarts that are merged with what was found before.
 
-    The coordinates are split in ``blocks`` parts. A node at depth b chooses the values of part b,
-    ``mean_b + std_b z``; it stores the number and the sign of its draw z, not the values. A leaf at the last
-    depth is a candidate. In each generation ``population`` leaves grow, ``batch`` evaluated at a time: a path
-    widens a node with N visits while it has fewer than ``ceil(widening N^alpha)`` children (z, -z, z', -z',
-    ...), and else descends to the child of largest ``Q + c sqrt(ln(N' + 1)/N)``,
-    ``Q = (1 - w) W/N + w best``. N, W and best count leaves, their utilities (1 for the least loss of the
-    tree, 0 for the largest, by rank) and the largest utility; leaves not yet evaluated count as visits of
-    utility 0. Then each part of the distribution moves to the best ``rho`` of the nodes of its depth by the
-    cross-entropy update (see ``Distribution``), and the mean is evaluated against the incumbent (see
-    ``Incumbent``).
+    A run is generations of candidates from a normal distribution, which moves to the best ``rho`` of them by
+    the cross-entropy update (see ``Distribution``); its mean is evaluated against the incumbent (see
+    ``Incumbent``). The first run is over all coordinates, and the same as that of CrossEntropy. When it ends
+    (collapsed, or nothing improves while the distribution does not narrow), a leaf of a tree is chosen by
+    upper confidence bounds, which says how many coordinates to search anew and how widely (see
+    ``Restarts``). A run from the incumbent over these ends when its standard deviations are 3 % of that
+    width, later if it is better than the incumbent; and a tree of halves finds which parts of its outcome
+    the incumbent should take (see ``Merge``). So modes that were found in different runs are put together.
+    The restart is credited with the coordinates that it moved for the better, by evaluations.
+
+    With ``blocks`` above 1 the candidates of a generation are paths of a tree of their own. The coordinates
+    are split in ``blocks`` parts. A node at depth b chooses the values of part b, ``mean_b + std_b z``; it
+    stores the number and the sign of its draw z, not the values. A leaf at the last depth is a candidate. In
+    each generation ``population`` leaves grow, ``batch`` evaluated at a time: a path widens a node with N
+    visits while it has fewer than ``ceil(widening N^alpha)`` children (z, -z, z', -z', ...), and else
+    descends to the child of largest ``Q + c sqrt(ln(N' + 1)/N)``, ``Q = (1 - w) W/N + w best``. N, W and
+    best count leaves, their utilities (1 for the least loss of the tree, 0 for the largest, by rank) and the
+    largest utility; leaves not yet evaluated count as visits of utility 0. Each part of the distribution
+    moves to the best ``rho`` of the nodes of its depth.
 
     Args:
         population: lambda, leaves of a tree; None for the lesser of 2 (4 + floor(3 ln d)) and a tenth of
             the budget (8 at least). The last tree has half as many more or less.
-        batch: K, leaves evaluated together; None for a quarter of the population, but at most 2^26 numbers.
-        blocks: B, depth of the tree. With 1 this is CrossEntropy.
+        batch: K, leaves evaluated together; None for a quarter of the population, or all of it where there
+            are no paths to choose (one block), but at most 2^26 numbers.
+        blocks: B, depth of a generation's tree. With 1 generations are those of CrossEntropy.
         split: the parts are whole ``blocks`` of the space in a fresh order each generation, where it has as
             many as are wanted, or a fresh ``random`` partition of the coordinates; ``learned`` puts
             coordinates together whose variances have become alike (a random partition until they differ).
         sigma: initial standard deviation, in units of scale.
-        exploration: c.
+        exploration: c, of paths and of restarts.
         best_share: w, how far a node is valued by its best leaf, and not by their mean.
         widening: C.
         alpha: exponent of the widening.
@@ -58,21 +83,29 @@ class CEMCTS(Algorithm):
         recheck: evaluate the incumbent again beside each new mean, where losses are noisy.
         patience: restart around the incumbent after so many means that improve nothing; None for never.
         collapse: restart when no coordinate's standard deviation is above this.
+        restarts: by the ``tree``; or always around the ``incumbent`` with the initial standard deviation, as
+            CrossEntropy does.
+        choice: of a restart, by ``ucb`` or at ``random``.
+        restart_parts: False to restart all coordinates only.
+        merge: False to take the outcome of a restart as a whole, or not at all.
 
-    ``best()`` is the incumbent: the best of the means. Everything that is evaluated counts.
+    ``best()`` is the incumbent: the best of the means and merged points. Everything that is evaluated counts.
 
-    Memory: no node holds a vector. At d = 1e6 a search holds 15 vectors of d float32 at most with a batch of
-    one (the parts' int64 indices included), and 3 more for each further leaf of the batch.
+    Memory: no node holds a vector. At d = 1e6 the first run holds 15 vectors of d float32 at most with a
+    batch of one (the parts' int64 indices included), and 3 more for each further leaf of the batch. Restarts
+    add the incumbent, its rival and an int64 order of the coordinates for each size that was tried; a merge
+    asks for 2^26 numbers at a time at most.
 
     Source: this project. Its pieces are from Rubinstein, The Cross-Entropy Method, 1999; Kocsis &
     Szepesvari, Bandit Based Monte-Carlo Planning, 2006; Couetoux et al., Continuous Upper Confidence Trees,
-    2011; Hansen, The CMA Evolution Strategy: A Tutorial, 2016 (the path).
+    2011; Hansen, The CMA Evolution Strategy: A Tutorial, 2016 (the path). Trees over coordinates and regions:
+    Song et al., MCTS-VS, 2022; Wang et al., LA-MCTS, 2020.
 
     >>> from harness.core import Block
     >>> search = CEMCTS(Space([Block("x", (6,), "vector")]), Budget(60), seed=0, population=8, batch=4)
     >>> asked = search.ask(remaining=60)
     >>> search.tell(asked, (asked.values.double() ** 2).sum(1))
-    >>> search.tree.root.visits, search.same_minibatch
+    >>> search.run.tree.root.visits, search.same_minibatch
     (4, True)
     """
 
@@ -82,13 +115,7 @@ class CEMCTS(Algorithm):
     largest_dimension = 10_000_000
     smallest_budget = 3
 
-    tree: Tree
-    parts: list[Coordinates]
-    sizes: list[int]
-    places: Tensor | None
-    draws: Draws
-    losses: Tensor
-    _leaves_wanted: int
+    run: Generations
 
     def __init__(
         self,
@@ -98,7 +125,7 @@ class CEMCTS(Algorithm):
         *,
         population: Pairs | None = None,
         batch: Count | None = None,
-        blocks: Count = 2,
+        blocks: Count = 1,
         split: Split = "blocks",
         sigma: Positive = 1.0,
         exploration: NonNegative = 0.25,
@@ -116,113 +143,149 @@ class CEMCTS(Algorithm):
         recheck: bool = True,
         patience: Count | None = 20,
         collapse: NonNegative = 1e-4,
+        restarts: RestartRule = "tree",
+        choice: Choice = "ucb",
+        restart_parts: bool = True,
+        merge: bool = True,
     ) -> None:
         super().__init__(space, budget, seed)
         self.population = population or leaves_per_tree(space.size, budget.total)
-        self.batch = batch or max(1, min(self.population // 4, _NUMBERS // space.size))
-        self.depth = min(blocks, space.size)
-        self.split: Split = split
-        self.exploration, self.best_share, self.credit = exploration, best_share, credit
-        self.widening, self.alpha, self.pairs = widening, alpha, pairs
-        self.virtual_visits, self.rho = virtual_visits, rho
-        self.distribution = Distribution(
-            space, sigma, eta_mean=eta_mean, eta_std=eta_std, eta_path=eta_path, floor=floor
+        together = self.population if blocks == 1 else self.population // 4
+        self.batch = batch or max(1, min(together, _NUMBERS // space.size))
+        self.sigma, self.collapse, self.rule, self.merging = sigma, collapse, restarts, merge
+        self._run = partial(
+            Generations,
+            seed=seed,
+            blocks=blocks,
+            split=split,
+            exploration=exploration,
+            best_share=best_share,
+            widening=widening,
+            alpha=alpha,
+            pairs=pairs,
+            virtual_visits=virtual_visits,
+            credit=credit,
+            rho=rho,
+            eta_mean=eta_mean,
+            eta_std=eta_std,
+            eta_path=eta_path,
+            floor=floor,
+            patience=patience,
+            collapse=collapse,
         )
-        self.incumbent = Incumbent(space, recheck=recheck, patience=patience, collapse=collapse)
-        # A stream of its own, so that the draws do not depend on how the coordinates are split.
-        self._order = np.random.default_rng([seed, 1])
-        self._generation = -1
-        self._plant()
+        self.run = self._run(
+            space, population=self.population, batch=self.batch, sigma=sigma, recheck=recheck
+        )
+        # A stream of its own: the first run's draws are those of CrossEntropy.
+        self._random = np.random.default_rng([seed, 2])
+        self._restarts = Restarts(
+            space.size,
+            self.population,
+            parts=restart_parts,
+            exploration=exploration,
+            choice=choice,
+            random=self._random,
+        )
+        self._part: Part | None = None
+        self._merge: Merge | None = None
+        self._mean, self._loss, self._noisy = self.run.incumbent.mean, math.inf, False
+        self._spread = math.inf
+
+    @property
+    def distribution(self) -> Distribution:
+        """That of the run under way."""
+        return self.run.distribution
 
     @property
     def same_minibatch(self) -> bool:
         """Whether the next ask belongs to the last one's generation, to be evaluated on its minibatch."""
-        return self._leaves_wanted > 0
+        return self._merge is None and self.run.same_minibatch
 
     def ask(self, remaining: int) -> Points | None:
         if remaining < 1:
             return None
-        price = self.incumbent.price
-        if not self._leaves_wanted:
-            self._leaves_wanted = max(0, generation_size(self.population + price, remaining) - price)
-        wanted = min(self._leaves_wanted - len(self.tree.leaves), remaining - price)
-        if wanted < 1:
-            return Points(self.incumbent.contenders(self.distribution)[:remaining])
-        count = min(self.batch, wanted)
-        return Points(self._points([self.tree.grow() for _ in range(count)]))
+        if self._merge is not None:
+            return Points(self._merge.points[:remaining])
+        points = self.run.ask(remaining)
+        return Points(points if self._part is None else self._part.embed(self._mean, points))
 
     def tell(self, population: Population, losses: Tensor, gradients: Tensor | None = None) -> None:
-        if len(self.losses) < len(self.tree.leaves):
-            self.losses = torch.cat([self.losses, losses.double()])
-            self.tree.value(self.losses)
-            if len(self.losses) >= self._leaves_wanted:
-                self._move_distribution()
+        if self._part is not None:
+            self._part.evaluations += len(losses)
+        if self._merge is not None:
+            self._merge.tell(losses)
+            if self._merge.ended:
+                self._adopt()
             return
-        if self.incumbent.meet(self.distribution, losses):
-            self.distribution.restart(self.incumbent.mean)
-        self._plant()
+        self.run.tell(losses)
+        if self._part is not None:
+            if self.run.ended or self._settled(self._part):
+                self._begin_merge(self._part)
+        elif self.run.ended:
+            self._end_first_run()
 
     def best(self) -> Points:
-        return Points(self.incumbent.mean.clone()[None])
+        best, loss = self._mean, self._loss
+        if self._merge is not None:
+            best, loss = self._merge.best, self._merge.loss
+        if self._part is not None and not self._noisy and self.run.incumbent.loss < loss:
+            best = self._part.embed(self._mean, self.run.incumbent.mean[None])[0]
+        return Points(best.clone()[None])
 
-    def _plant(self) -> None:
-        """An empty tree over a fresh split of the coordinates."""
-        self._generation += 1
-        self._leaves_wanted = 0
-        self.tree = Tree(
-            self.depth,
-            exploration=self.exploration,
-            best_share=self.best_share,
-            widening=self.widening,
-            alpha=self.alpha,
-            pairs=self.pairs,
-            virtual_visits=self.virtual_visits,
-        )
-        self.losses = torch.zeros(0, dtype=torch.float64)
-        # The coordinates of each part, their numbers, and where each coordinate lies when they are joined.
-        self.parts, self.sizes, self.places = [slice(None)], [self.space.size], None
-        if self.depth > 1:
-            parts = self._split()
-            self.parts, self.sizes = list(parts), [len(part) for part in parts]
-            self.places = torch.cat(parts).argsort()
-        self.draws = Draws(self.sizes, self.seed, self._generation, self.space.device)
-
-    def _points(self, paths: list[list[Node]]) -> Tensor:
-        # The parts side by side, and then the coordinates in their places: one look-up for all paths.
-        values = torch.empty(len(paths), self.space.size, device=self.space.device)
-        for part, piece in enumerate(values.split(self.sizes, dim=1)):
-            for row, path in zip(piece, paths, strict=True):
-                self.draws.write(row, part, path[part].number, path[part].sign)
-        if self.places is not None:
-            values = values.index_select(1, self.places)
-        return self.distribution.points(values)
-
-    def _move_distribution(self) -> None:
-        if not informative(self.losses):
+    def _end_first_run(self) -> None:
+        normal = self.run.distribution
+        if self.rule == "incumbent":
+            self.run.resume(restart=True)
             return
-        for level, coordinates in enumerate(self.parts):
-            nodes = self.tree.nodes(level, self.credit)
-            elites = nodes[: elite_count(self.rho, len(nodes))]
-            draws = (self.draws(level, node.number, node.sign) for node in elites)
-            self.distribution.update(coordinates, draws, len(elites), len(nodes), mirrored=True)
-        self.distribution.end_generation(elite_count(self.rho, len(self.losses)))
+        spread = float(normal.var.log().mean()) / 2
+        if float(normal.std.max()) >= self.collapse and spread < self._spread - NARROWER:
+            self._spread = spread
+            self.run.resume(restart=False)
+            return
+        self._noisy = self.run.incumbent.price > 1
+        self._loss = self.run.incumbent.loss
+        self._restart()
 
-    def _split(self) -> list[Tensor]:
-        """Which coordinates each part has."""
-        if self.split == "blocks" and len(self.space.blocks) >= self.depth:
-            return self._whole_blocks()
-        if self.split == "learned" and self._generation:
-            order = self.distribution.var.argsort(stable=True)
-        else:
-            shuffled = torch.from_numpy(self._order.permutation(self.space.size))
-            order = shuffled.to(self.space.device)
-        return list(order.tensor_split(self.depth))
+    def _restart(self) -> None:
+        """A run from the incumbent over some coordinates."""
+        leaf, coordinates = self._restarts.choose()
+        self._part = Part(leaf, torch.from_numpy(coordinates).to(self.space.device))
+        population = max(6, default_population(leaf.size))
+        self.run = self._run(
+            self._part.space(),
+            population=population,
+            batch=min(self.batch, population),
+            sigma=self.sigma * leaf.width,
+            recheck=self._noisy,
+            generation=self.run.generation + 1,
+        )
+        for mean in (self.run.distribution.mean, self.run.incumbent.mean):
+            mean.copy_(self._mean[self._part.coordinates])
 
-    def _whole_blocks(self) -> list[Tensor]:
-        """Parts of whole blocks and of about one size: each block joins the smallest part so far."""
-        places = self.space.split(torch.arange(self.space.size, device=self.space.device))
-        parts: list[list[Tensor]] = [[] for _ in range(self.depth)]
-        for index in self._order.permutation(len(self.space.blocks)):
-            smallest = min(parts, key=lambda part: sum(len(piece) for piece in part))
-            smallest.append(places[self.space.blocks[index].name].reshape(-1))
-        return [torch.cat(part) for part in parts]
+    def _settled(self, part: Part) -> bool:
+        """Whether the run is in a basin that is no better than the incumbent's, and may end."""
+        run = self.run
+        narrow = float(run.distribution.std.max()) < SETTLED * self.sigma * part.leaf.width
+        return narrow and math.isfinite(run.incumbent.loss) and not run.incumbent.loss < self._loss
+
+    def _begin_merge(self, part: Part) -> None:
+        rival = part.embed(self._mean, self.run.incumbent.mean[None])[0]
+        moved = self._moved(rival, part)
+        order = moved[torch.from_numpy(self._random.permutation(len(moved))).to(moved.device)]
+        # A merge costs about as much as the run at most, and has no more numbers at a time than a generation.
+        largest = min(part.evaluations // 2, _NUMBERS // self.space.size) if self.merging else 1
+        self._merge = Merge(self._mean, self._loss, rival, order, noisy=self._noisy, largest=largest)
+
+    def _adopt(self) -> None:
+        assert self._part is not None
+        assert self._merge is not None
+        part, merged = self._part, self._merge
+        moved = len(self._moved(merged.best, part))
+        self._restarts.credit(part.leaf, part.evaluations, moved)
+        self._mean, self._loss, self._merge = merged.best, merged.loss, None
+        self._restart()
+
+    def _moved(self, point: Tensor, part: Part) -> Tensor:
+        """Coordinates at which a point is elsewhere than the incumbent, by a tenth of the restart's width."""
+        far = (point - self._mean).abs() > MOVED * self.sigma * part.leaf.width
+        return far.nonzero().flatten()

@@ -43,7 +43,7 @@ def inner(node: Node) -> Iterator[Node]:
 @pytest.mark.parametrize("budget", [60, 97, 131])
 def test_a_tree_of_depth_one_is_the_flat_method_with_mirrored_draws(batch: int, budget: int) -> None:
     options: dict[str, Any] = {"population": 12, "eta_mean": 0.7, "patience": 3}
-    tree = make("cemcts", space_of(), budget, 5, blocks=1, batch=batch, **options)
+    tree = make("cemcts", space_of(), budget, 5, blocks=1, restarts="incumbent", batch=batch, **options)
     flat = make("cross-entropy", space_of(), budget, 5, mirrored=True, **options)
     assert torch.equal(torch.cat(drive(tree, budget)), torch.cat(drive(flat, budget)))
     assert torch.equal(coordinates(tree.best()), coordinates(flat.best()))
@@ -93,14 +93,14 @@ def test_trees_of_any_form_keep_their_counts_and_spend_the_budget_exactly(
     recheck: bool,
 ) -> None:
     def check(search: CEMCTS) -> None:
-        for node in inner(search.tree.root):
+        for node in inner(search.run.tree.root):
             assert sum(child.visits for child in node.children) == node.visits
             assert node.virtual == 0
             assert node.total == pytest.approx(sum(child.total for child in node.children))
             assert node.top == max(child.top for child in node.children)
-        leaves = search.tree.leaves
+        leaves = search.run.tree.leaves
         assert len({tuple(map(id, path)) for path in leaves}) == len(leaves)
-        assert all(len(path) == search.depth and path[-1].visits == 1 for path in leaves)
+        assert all(len(path) == search.run.depth and path[-1].visits == 1 for path in leaves)
 
     search = make(
         "cemcts",
@@ -156,10 +156,10 @@ def test_parts_partition_the_coordinates_and_follow_the_blocks_where_there_are_e
     whole = {frozenset(range(0, 4)), frozenset(range(4, 8)), frozenset(range(8, 10))}
     orders = set()
     for seed in range(6):
-        parts = make("cemcts", space, 100, seed, blocks=3).parts
+        parts = make("cemcts", space, 100, seed, blocks=3).run.parts
         assert {frozenset(part.tolist()) for part in parts} == whole
         orders.add(tuple(int(part[0]) for part in parts))
-        fresh = make("cemcts", space, 100, seed, blocks=4).parts
+        fresh = make("cemcts", space, 100, seed, blocks=4).run.parts
         assert sorted(torch.cat(fresh).tolist()) == list(range(10))
     assert len(orders) > 1
 
@@ -171,9 +171,9 @@ def test_a_node_widens_by_its_visits_and_mirrors_every_second_child() -> None:
     for _ in range(10):
         population = search.ask(100)
         search.tell(population, sphere(population.values.double()))
-        counts.append(len(search.tree.root.children))
+        counts.append(len(search.run.tree.root.children))
     assert counts == [1, 1, 2, 2, 2, 3, 3, 3, 3, 3]
-    names = [(child.number, child.sign) for child in search.tree.root.children]
+    names = [(child.number, child.sign) for child in search.run.tree.root.children]
     assert names[1] == (names[0][0], -names[0][1])
     assert names[2][0] != names[0][0]
 

@@ -32,7 +32,7 @@ def test_a_tree_of_depth_one_is_the_flat_method_under_noise_too(recheck: bool, e
         return losses + torch.randn(1, generator=torch.Generator().manual_seed(generation))
 
     options = {"population": 12, "eta_path": eta_path, "recheck": recheck, "patience": 4}
-    tree = make("cemcts", space_of(), 150, 5, blocks=1, batch=20, **options)
+    tree = make("cemcts", space_of(), 150, 5, restarts="incumbent", batch=20, **options)
     flat = make("cross-entropy", space_of(), 150, 5, **options)
     ours, theirs = drive(tree, 150, spoil=spoil), drive(flat, 150, spoil=spoil)
     assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
@@ -44,10 +44,10 @@ def test_what_is_drawn_again_for_the_update_is_what_was_evaluated() -> None:
     for _ in range(3):
         mean, std = search.distribution.mean.clone(), search.distribution.std.clone()
         asked = search.ask(100)
-        for row, path in zip(asked.values, search.tree.leaves, strict=True):
+        for row, path in zip(asked.values, search.run.tree.leaves, strict=True):
             for part, node in enumerate(path):
-                at = search.parts[part]
-                again = search.draws(part, node.number, node.sign)
+                at = search.run.parts[part]
+                again = search.run.draws(part, node.number, node.sign)
                 torch.testing.assert_close(row[at], mean[at] + std[at] * again)
         search.tell(asked, sphere(asked.values.double()))
         means = search.ask(80)
@@ -158,11 +158,11 @@ def test_an_advantage_is_taken_against_the_siblings() -> None:
 
 
 def test_learned_parts_put_coordinates_of_like_variance_together() -> None:
-    search = make("cemcts", space_of(), 200, population=8, batch=8, split="learned", patience=None)
+    search = make("cemcts", space_of(), 200, population=8, batch=8, blocks=2, split="learned", patience=None)
     for _ in range(2):
         asked = search.ask(100)
         search.tell(asked, sphere(asked.values.double()))
-    low, high = (search.distribution.var[part] for part in search.parts)
+    low, high = (search.distribution.var[part] for part in search.run.parts)
     assert float(low.max()) <= float(high.min())
 
 
