@@ -15,6 +15,16 @@ from torch import Tensor
 from harness.core.noise import Gaussian, Rows
 from harness.core.space import Block
 
+_FEW = 16
+"""Under so many rows a linear-algebra library was seen to give other last digits with other threads."""
+
+
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    """``left @ right.T``, the same bits for any number of threads: never few rows before many columns."""
+    if left.shape[0] < min(_FEW, right.shape[0]):
+        return (right @ left.T).T.contiguous()
+    return left @ right.T
+
 
 @dataclass(frozen=True)
 class Factored(Gaussian):
@@ -45,7 +55,7 @@ class Factored(Gaussian):
         factors = self.factors(member, block)
         if factors is None:
             return super().draw(member, block, rows, dtype)
-        return factors[0][rows].to(dtype) @ factors[1].to(dtype).T
+        return _product(factors[0][rows].to(dtype), factors[1].to(dtype))
 
     def weighted_sum(
         self, block: str, members: Sequence[int], weights: Sequence[float], rows: slice = slice(None)
@@ -55,7 +65,7 @@ class Factored(Gaussian):
             return super().weighted_sum(block, members, weights, rows)
         left = torch.cat([w * pair[0][rows] for pair, w in zip(pairs, weights, strict=True) if pair], dim=1)
         right = torch.cat([pair[1] for pair in pairs if pair], dim=1)
-        return left @ right.T
+        return _product(left, right)
 
     def _normal(self, generator: torch.Generator, rows: int, columns: int) -> Tensor:
         return torch.randn(rows, columns, generator=generator, device=self.space.device)
