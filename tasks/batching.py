@@ -154,15 +154,20 @@ class Batches:
         return 3 * sum(weight.nbytes for weight in weights)
 
 
-def pieces(rows: Encoded, prefix: int) -> list[Encoded]:
+def pieces(rows: Encoded, prefix: int, most: int = SCORED_ROWS) -> list[Encoded]:
     """Rows in pieces of one size, from short rows to long ones; the last filled up with its own first row.
+
+    Args:
+        rows: of one candidate.
+        prefix: soft tokens that will stand before each row.
+        most: rows of a piece.
 
     >>> lengths = torch.tensor([9, 5, 24, 3, 8, 7])
     >>> rows = Encoded(torch.zeros(6, 24, dtype=torch.long), lengths, torch.arange(6))
     >>> [(piece.ids.shape[1], piece.labels.tolist()) for piece in pieces(rows, 0)]
     [(24, [3, 1, 5, 4, 0, 2])]
     """
-    size = min(SCORED_ROWS, max(4, len(rows)))
+    size = min(most, max(4, len(rows)))
     index = torch.full((-(-len(rows) // size) * size,), -1)
     index[: len(rows)] = torch.argsort(rows.lengths, stable=True)
     parts = [torch.where(part < 0, part[0], part) for part in torch.split(index, size)]

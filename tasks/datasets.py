@@ -76,12 +76,13 @@ class TextData:
                 )
         for split, rows in self.splits.items():
             if not rows:
-                raise UserError(f"{self.name}: {split}: no rows")
+                raise UserError(f"{self.name}: {split}: no rows with a label; add some")
             missing = [field for field in self._all_fields if field not in rows[0].fields]
             if missing:
                 known = ", ".join(sorted(rows[0].fields))
                 raise UserError(
-                    f"{self.name}: template: the {split} rows have no field {missing[0]!r}; they have {known}"
+                    f"{self.name}: template: the {split} rows have no field {missing[0]!r}; "
+                    f"it has to be one of {known}"
                 )
 
     @cached_property

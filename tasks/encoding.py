@@ -123,6 +123,24 @@ def encode(
 
 
 def _tokens(data: TextData, row: Row, family: Family, tokenizer: Any, limit: int) -> list[int]:
+    return cut(data, row, family, tokenizer, limit)[1]
+
+
+def cut(
+    data: TextData, row: Row, family: Family, tokenizer: Any, limit: int
+) -> tuple[Mapping[str, str], list[int]]:
+    """A row's fields, shortened until the filled template fits, and its tokens.
+
+    Args:
+        data: with the template.
+        row: one of its rows.
+        family: of the model.
+        tokenizer: a fast tokenizer.
+        limit: most tokens.
+
+    Raises:
+        UserError: where no text would be left.
+    """
     mask = family.mask(tokenizer)
     fields: Mapping[str, str] = row.fields
     if mask:  # a text that quotes the mask token asks nothing there
@@ -139,4 +157,4 @@ def _tokens(data: TextData, row: Row, family: Family, tokenizer: Any, limit: int
             raise UserError(f"{data.name}: max_tokens: no text is left of a row within {limit} tokens")
         fields = {**fields, longest: fields[longest][: spans[kept - 1][1]]}
         tokens = family.ids(tokenizer, data.filled(Row(fields, row.label), mask))
-    return tokens
+    return fields, tokens

@@ -58,6 +58,19 @@ def answer_logits(
     return compute(weights, not passes(model, weights, tensors, compute))
 
 
+def answer_features(model: LanguageModel, words: Tensor, rows: Encoded) -> Tensor:
+    """What the untouched model's answers to rows are read from: ``[R, width]``, float32 or wider.
+
+    Args:
+        model: whose layers run.
+        words: tokens of the label words, or vectors of the label texts; they change nothing.
+        rows: R encoded rows.
+    """
+    ids, lengths = rows.ids.to(model.device), rows.lengths.to(model.device)
+    answered, inputs = _inputs(model, ids, lengths, None, len(ids))
+    return model.kind.features(model, words.to(model.device), answered, partial(model.model, **inputs))
+
+
 def _at_once(
     model: LanguageModel,
     words: Tensor,

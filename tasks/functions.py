@@ -14,6 +14,7 @@ from torch import Tensor
 
 from harness.core import (
     Block,
+    Candidate,
     Cost,
     Evaluation,
     Gradients,
@@ -24,6 +25,7 @@ from harness.core import (
     Space,
     Split,
     Task,
+    point,
 )
 
 
@@ -57,13 +59,12 @@ class AnalyticFunction(Task):
     def evaluate(self, requests: Sequence[Request]) -> list[Evaluation]:
         return [self._evaluate(request) for request in requests]
 
-    def score(
-        self, candidates: Sequence[tuple[Population | None, int]], split: Split
-    ) -> list[dict[str, float]]:
+    def score(self, candidates: Sequence[tuple[Candidate, int]], split: Split) -> list[dict[str, float]]:
         untouched = Points(torch.zeros(1, self.space.size))
+        pairs = [(point(candidate) or untouched, repetition) for candidate, repetition in candidates]
         return [
-            {"loss": float(self.value(_coordinates(candidate or untouched) - self.optimum(repetition)))}
-            for candidate, repetition in candidates
+            {"loss": float(self.value(_coordinates(candidate) - self.optimum(repetition)))}
+            for candidate, repetition in pairs
         ]
 
     def signature(self) -> Signature:

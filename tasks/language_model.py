@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.util import find_spec
 from typing import Any, Literal, get_args
@@ -16,10 +19,13 @@ from harness.core import UserError
 from tasks.families import sentence, tiny
 from tasks.families.base import Family, layer_weights, unloaded
 from tasks.families.detect import FAMILIES, family_of
+from tasks.families.guard import check_attention, check_weights
 from tasks.families.source import Source
+from tasks.families.whole import check_shapes
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 Bits = Literal["8bit", "4bit"]
+ATTENTION = ("eager", "sdpa", "flex_attention", "flash_attention_2", "flash_attention_3")
 _HASHED = 2**18  # numbers of each tensor that are hashed: tells models apart, quick for large ones
 
 
@@ -73,10 +79,17 @@ class LanguageModel:
             raise UserError(f"model {path}: dtype {dtype!r} is not one of {', '.join(DTYPES)}")
         if family is not None and family not in FAMILIES:
             raise UserError(f"model {path}: family {family!r} is not one of {', '.join(FAMILIES)}")
+        if attention is not None and "/" not in attention and attention not in ATTENTION:
+            raise UserError(
+                f"model {path}: attention {attention!r} is not one of {', '.join(ATTENTION)}, nor owner/name "
+                "of a kernel on the hub"
+            )
         if quantised is not None and quantised not in get_args(Bits):
             raise UserError(
                 f"model {path}: quantised {quantised!r} is not one of {', '.join(get_args(Bits))}"
             )
+        if not re.fullmatch(r"auto|cpu|meta|cuda(:\d+)?", device):
+            raise UserError(f"model {path}: device {device!r} is not one of auto, cpu, cuda, cuda:N")
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if device.startswith("cuda") and not (torch.cuda.is_available() or planning):
@@ -88,16 +101,26 @@ class LanguageModel:
         self.attention, self.smoke, self.planning = attention, smoke, planning
         self.quantised = None if smoke else quantised
         self.source = Source(path, weights=not (smoke or planning), local=smoke or planning)
-        self.config = self.source.config()
+        with self._named():
+            self.config = self.source.config()
+            check_attention(self.config, attention)
         self.kind = FAMILIES[family] if family else self._found_family()
         if smoke:
             self.config = tiny.tiny_config(self.config.model_type)
 
     def _found_family(self) -> Family:
-        try:
+        with self._named():
             return family_of(self.config, lambda: bool(self.settings("modules.json")))
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Puts the model's path before what is wrong with it."""
+        try:
+            yield
         except UserError as error:
-            raise UserError(f"model {self.path}: {error}") from None
+            said = str(error)
+            place = f"model {self.path}: "
+            raise UserError(said if said.startswith(place) else place + said) from error.__cause__
 
     @property
     def family(self) -> str:
@@ -144,10 +167,19 @@ class LanguageModel:
         """The model's shapes on the meta device: no weights are read."""
         try:
             with torch.device("meta"):
-                return unloaded(self.config, self.kind)
-        except ValueError as error:
+                skeleton = unloaded(self.config, self.kind)
+        except Exception as error:  # the library raises whatever odd settings lead it to
             kind = getattr(self.config, "model_type", "?")
-            raise UserError(f"model {self.path}: {kind!r} is not a {self.family} language model") from error
+            if isinstance(error, ValueError) and "nrecognized" in str(error):
+                said = f"{kind!r} is not a {self.family} language model; leave family out, or say what it is"
+            else:
+                reason = " ".join(str(error).split())[:200]
+                said = f"its config.json gives no model: {type(error).__name__}: {reason}; mend config.json"
+            raise UserError(f"model {self.path}: {said}") from error
+        if getattr(self.config, "quantization_config", None) is None:
+            with self._named():
+                check_shapes(self.source.shapes, skeleton)
+        return skeleton
 
     @cached_property
     def model(self) -> Any:
@@ -184,6 +216,8 @@ class LanguageModel:
 
             options["quantization_config"] = BitsAndBytesConfig(**{f"load_in_{self.quantised}": True})
             options["device_map"] = {"": self.device}
+        with self._named():
+            check_weights(self.settings, self.config)
         model, found = self.source.load(self.kind.auto_class, output_loading_info=True, **options)
         if missing := sorted(found["missing_keys"]):
             raise UserError(
@@ -191,6 +225,20 @@ class LanguageModel:
                 f"it is no whole {self.family} model; say what it is with family=..."
             )
         return model
+
+    def check_tokens(self, ids: Iterable[int]) -> None:
+        """Refuse tokens for which the model has no embedding.
+
+        Raises:
+            UserError: naming model and token.
+        """
+        rows = int(self.skeleton.get_input_embeddings().num_embeddings)
+        largest = max(ids, default=0)
+        if largest >= rows:
+            raise UserError(
+                f"model {self.path}: its tokenizer gives token {largest}, and it has {rows:,} embeddings: "
+                "the tokenizer is another model's; save both together again"
+            )
 
     @property
     def width(self) -> int:

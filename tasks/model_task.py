@@ -29,7 +29,7 @@ from harness.core import (
     Task,
     UserError,
 )
-from tasks.batching import Batches, Member, pieces
+from tasks.batching import SCORED_ROWS, Batches, Member, pieces
 from tasks.encoding import Encoded
 from tasks.language_model import LanguageModel
 from tasks.objectives import Objective
@@ -154,13 +154,16 @@ class ModelTask(Task):
         return own[split]
 
     def run_scored(
-        self, batches: Batches, asked: Sequence[tuple[Population | None, Encoded]]
+        self,
+        batches: Batches,
+        asked: Sequence[tuple[Population | None, Encoded]],
+        most: int = SCORED_ROWS,
     ) -> list[Tensor]:
-        """What single candidates give on many rows, ``[R, ...]`` in the rows' order."""
+        """What single candidates give on many rows, at most so many at once: ``[R, ...]`` in their order."""
         found: list[list[Tensor]] = [[] for _ in asked]
         packed: list[tuple[int, Member]] = []
         for i, (candidate, rows) in enumerate(asked):
-            for piece in pieces(rows, self.tuning.prefix_tokens):
+            for piece in pieces(rows, self.tuning.prefix_tokens, most):
                 if candidate is not None and self.tuning.packs:
                     packed.append((i, Member(candidate, 0, piece)))
                 else:

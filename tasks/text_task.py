@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,16 @@ import torch
 from torch import Tensor
 
 from harness.core import (
+    Candidate,
     Cost,
     Estimate,
     Population,
     Protocol,
     Request,
     Split,
+    Untuned,
     UserError,
+    point,
 )
 from tasks.answers.data import AnswerData
 from tasks.answers.task import AnswerTask
@@ -32,6 +35,8 @@ from tasks.splits import few_shot
 from tasks.templates import losses as losses_of
 from tasks.templates import under_one_another, variants
 from tasks.tuning.base import Tuning
+from tasks.untuned.way import Way
+from tasks.untuned.ways import WAYS
 
 SCHEMA = 1
 
@@ -74,16 +79,21 @@ class TextTask(ModelTask):
         if objective.templates:
             variants(data)
         super().__init__(model, tuning, objective, protocol, name, cache(partial(few_shot, data, protocol)))
+        self._way = cache(self._new_way)
         if model.has_tokenizer:
             limit = model.longest - tuning.prefix_tokens - model.kind.spare
             check_template(data, model.tokenizer, limit, model.kind)
             model.kind.check_words(data, model.tokenizer)
+            first = [data.filled(rows[0], mask="") for rows in data.splits.values()]
+            model.check_tokens(token for text in first for token in model.tokenizer(text)["input_ids"])
 
     @cached_property
     def encoded(self) -> dict[str, Encoded]:
         """All rows of all splits as token ids."""
         model, prefix = self.model, self.tuning.prefix_tokens
-        return encode(self.data, model.tokenizer, model.longest, prefix, model.kind)
+        found = encode(self.data, model.tokenizer, model.longest, prefix, model.kind)
+        model.check_tokens(int(rows.ids.max()) for rows in found.values())
+        return found
 
     @cached_property
     def _variants(self) -> list[dict[str, Encoded]]:
@@ -120,16 +130,32 @@ class TextTask(ModelTask):
         flops = tokens * self.model.flops_per_token(rows.ids.shape[1] + prefix)
         return Cost(members * len(rows), members * tokens, members * flops)
 
-    def score(
-        self, candidates: Sequence[tuple[Population | None, int]], split: Split
-    ) -> list[dict[str, float]]:
+    def misfit(self, untuned: Untuned) -> str | None:
+        return self._way(untuned).misfit() if type(untuned) in WAYS else super().misfit(untuned)
+
+    def score(self, candidates: Sequence[tuple[Candidate, int]], split: Split) -> list[dict[str, float]]:
         rows = [self.rows_of(split, repetition) for _, repetition in candidates]
-        asked = [(candidate, own) for (candidate, _), own in zip(candidates, rows, strict=True)]
-        found = self.run_scored(self.searched, asked)
-        return [metrics(mine, own.labels, self.metric) for mine, own in zip(found, rows, strict=True)]
+        tuned = [i for i, (candidate, _) in enumerate(candidates) if not isinstance(candidate, Untuned)]
+        asked = [(point(candidates[i][0]), rows[i]) for i in tuned]
+        found = dict(zip(tuned, self.run_scored(self.searched, asked), strict=True))
+        for i, (candidate, repetition) in enumerate(candidates):
+            if isinstance(candidate, Untuned):
+                found[i] = self._way(candidate).logits(split, repetition)
+        return [metrics(found[i], own.labels, self.metric) for i, own in enumerate(rows)]
 
     def score_cost(self, split: Split, repetition: int) -> Cost:
         return self.cost(None, self.rows_of(split, repetition), 1)
+
+    def untuned_cost(self, untuned: Untuned, split: Split, repetition: int) -> Cost:
+        return self._way(untuned).cost(split, repetition)
+
+    def plain_cost(self, rows: Encoded) -> Cost:
+        """What the untouched model costs on rows: no soft tokens stand before them."""
+        tokens = int(rows.lengths.sum())
+        return Cost(len(rows), tokens, tokens * self.model.flops_per_token(rows.ids.shape[1]))
+
+    def _new_way(self, untuned: Untuned) -> Way:
+        return WAYS[type(untuned)](self, untuned)
 
     def export(self, candidate: Population, folder: Path) -> dict[str, Any]:
         kind = self.tuning.export(self.model, candidate, self.space, folder)
@@ -142,12 +168,23 @@ class TextTask(ModelTask):
         }
 
     def estimate(self) -> Estimate:
+        rows = self.estimated_rows()
+        return estimated(self.model, self.tuning, rows, self.protocol.minibatch, self.mean_tokens)
+
+    def untuned_estimate(self, untuned: Untuned) -> Mapping[Split, Cost]:
+        return self._way(untuned).estimate()
+
+    def estimated_rows(self) -> dict[Split, int]:
+        """Rows of each split, at most."""
+        return rows_of_splits(self.protocol, self.data.classes, self.data.per_class)
+
+    @cached_property
+    def mean_tokens(self) -> float:
+        """Tokens of a row, without soft ones; as published, where the tokenizer is not at hand to count."""
         data, model = self.data, self.model
         train = data.splits[self.splits(0).train_from]
         texts = [data.filled(row) for row in train[:SAMPLE]]
-        tokens = data.average_tokens or mean_tokens(texts, model.tokenizer if model.has_tokenizer else None)
-        rows = rows_of_splits(self.protocol, data.classes, data.per_class)
-        return estimated(model, self.tuning, rows, self.protocol.minibatch, tokens)
+        return data.average_tokens or mean_tokens(texts, model.tokenizer if model.has_tokenizer else None)
 
     def identity(self) -> list[Any]:
         return [SCHEMA, self.data.digest]

@@ -42,25 +42,28 @@ class Wording:
         Raises:
             UserError: for a template without a place, a mask where none belongs, or fewer than two words.
         """
-        for template in (self.template, *self.alternatives):
-            _check_template(template, place, family)
+        _check_template(self.template, f"{place}template", family)
+        for template in self.alternatives:
+            _check_template(template, f"{place}alternatives", family)
         if len(self.words) < 2:
             raise UserError(f"{place}words: two classes at least, got {len(self.words)}")
+        if not all(word.strip() for word in self.words):
+            raise UserError(f"{place}words: one of them is empty; write a word for each class")
 
 
 def _check_template(template: str, place: str, family: str | None) -> None:
     try:
         names = places(template)
     except ValueError as error:
-        raise UserError(f"{place}template: {error}; write one such as '{{text}} It was'") from None
+        raise UserError(f"{place}: {error}; write one such as '{{text}} It was'") from None
     masks = names.count(MASK)
     if not set(names) - {MASK}:
-        raise UserError(f"{place}template: has no {{field}}; write one such as '{{text}} It was'")
+        raise UserError(f"{place}: has no {{field}}; write one such as '{{text}} It was'")
     if masks > 1:
-        raise UserError(f"{place}template: has {masks} {{mask}}; one place takes the answer")
+        raise UserError(f"{place}: has {masks} {{mask}}; one place takes the answer")
     if family is not None and masks != (family == "masked"):
         fault = "lacks its" if family == "masked" else "is not for masked models, but has a"
-        raise UserError(f"{place}template: {fault} {{mask}}: {template!r}")
+        raise UserError(f"{place}: {fault} {{mask}}: {template!r}")
 
 
 def places(template: str) -> tuple[str, ...]:
@@ -72,10 +75,15 @@ def places(template: str) -> tuple[str, ...]:
     >>> places("{premise}? {mask}, {hypothesis}")
     ('premise', 'mask', 'hypothesis')
     """
-    names = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
-    for name in names:
+    names = []
+    for _, name, how, change in string.Formatter().parse(template):
+        if name is None:
+            continue
         if not name.isidentifier():
             raise ValueError(f"{{{name}}} names no field")
+        if how or change:  # a width would make a text as long as it says
+            raise ValueError(f"{{{name}}} has more than a name between its braces")
+        names.append(name)
     return tuple(names)
 
 

@@ -79,8 +79,7 @@ class Nevergrad(Algorithm):
         sigma: Positive = 1.0,
     ) -> None:
         super().__init__(space, budget, seed)
-        if optimizer not in optimizers():
-            raise unknown("optimizer", optimizer, optimizers())
+        self.configured(optimizer=optimizer)
         self._randomness = PrivateRandomness(seed)
         try:
             with self._apart():
@@ -91,6 +90,13 @@ class Nevergrad(Algorithm):
         self._worst = WorstSoFar()
         self._refused: list[Exception] = []
         self._foreign = 0
+
+    @classmethod
+    def configured(cls, **options: Any) -> type[Algorithm]:
+        name = chosen(cls, options, "optimizer")
+        if name not in optimizers():
+            raise unknown("optimizer", name, optimizers())
+        return cls
 
     @classmethod
     def misfit(cls, dimension: int, budget: int, **options: Any) -> str | None:

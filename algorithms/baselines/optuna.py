@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from algorithms.baselines.randomness import PrivateRandomness
-from algorithms.options import Count, Positive, default_population, unknown
+from algorithms.options import Count, Positive, chosen, default_population, unknown
 from algorithms.shaping import WorstSoFar
 from harness.core import Algorithm, Budget, Points, Population, Space, UserError, ranges
 
@@ -83,6 +83,11 @@ class Optuna(Algorithm):
         self._best = torch.zeros(1, space.size, device=space.device)
         self._least = np.inf
 
+    @classmethod
+    def configured(cls, **options: Any) -> type[Algorithm]:
+        _kind(chosen(cls, options, "sampler"))
+        return cls
+
     def ask(self, remaining: int) -> Points | None:
         with self._apart():
             self._trials = [self._study.ask(self._axes) for _ in range(min(self.population, remaining))]
@@ -114,11 +119,16 @@ class Optuna(Algorithm):
             yield
 
 
-def _sampler(name: str, seed: int) -> Any:
+def _kind(name: str) -> Any:
     kinds = samplers()
     kind = kinds.get(name.removesuffix("Sampler"))
     if kind is None:
         raise unknown("sampler", name, kinds)
+    return kind
+
+
+def _sampler(name: str, seed: int) -> Any:
+    kind = _kind(name)
     settings = {"seed": np.random.SeedSequence(seed).generate_state(1)[0].item(), "constant_liar": True}
     known = inspect.signature(kind).parameters
     try:

@@ -22,6 +22,7 @@ from harness.core import (
     Population,
     Space,
     UserError,
+    point,
 )
 
 
@@ -117,7 +118,7 @@ class Chain(Algorithm):
             left = min(remaining, self._limit - self.spent[0])
             if left and self._ask(left):
                 return self._asked
-            self._hand_over(self._running.best())
+            self._hand_over(point(self._running.best()))
         return self._translated(self._ask(remaining))
 
     def tell(self, population: Population, losses: Tensor, gradients: Tensor | None = None) -> None:
@@ -127,7 +128,7 @@ class Chain(Algorithm):
         self._running.tell(self._asked, losses, gradients)
 
     def best(self) -> Population | None:
-        best = self._translated(self._running.best())
+        best = self._translated(point(self._running.best()))
         return self._handed if best is None else best
 
     @property

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -49,6 +52,14 @@ class Checkpoint(Algorithm):
         if path is not None:
             _check(path, space)
 
+    @classmethod
+    def configured(cls, **options: Any) -> type[Algorithm]:
+        path = options.get("path")
+        if path is not None:
+            with _read(path):
+                pass
+        return cls
+
     def ask(self, remaining: int) -> None:
         return None
 
@@ -90,23 +101,32 @@ def save_checkpoint(path: Path, best: Population | None, space: Space) -> None:
     save_file({name: value.detach().cpu().contiguous() for name, value in parameters.items()}, path)
 
 
-def _check(path: Path, space: Space) -> None:
-    """Compare names, shapes and types with the space's; no tensor is read."""
-    remedy = "write the file with save_checkpoint from a run on the same task"
+_REMEDY = "write the file with save_checkpoint from a run on the same task"
+
+
+@contextmanager
+def _read(path: Path) -> Iterator[Any]:
+    """The open file; no tensor is read."""
     try:
         with safe_open(path, framework="pt") as file:
-            names = set(file.keys())
-            for block in space.blocks:
-                if block.name not in names:
-                    raise UserError(f"path: {path} holds no tensor {block.name!r}; {remedy}")
-                found = file.get_slice(block.name)
-                if tuple(found.get_shape()) != block.shape or found.get_dtype() not in _FLOATS:
-                    shape = "x".join(map(str, found.get_shape()))
-                    wanted = "x".join(map(str, block.shape))
-                    raise UserError(
-                        f"path: {path}: tensor {block.name!r} is {found.get_dtype()} {shape}, "
-                        f"not floating-point {wanted}; {remedy}"
-                    )
+            yield file
     except (OSError, SafetensorError) as problem:
         said = " ".join(str(problem).split())
-        raise UserError(f"path: {path} cannot be read as safetensors: {said}; {remedy}") from problem
+        raise UserError(f"path: {path} cannot be read as safetensors: {said}; {_REMEDY}") from problem
+
+
+def _check(path: Path, space: Space) -> None:
+    """Compare names, shapes and types with the space's."""
+    with _read(path) as file:
+        names = set(file.keys())
+        for block in space.blocks:
+            if block.name not in names:
+                raise UserError(f"path: {path} holds no tensor {block.name!r}; {_REMEDY}")
+            found = file.get_slice(block.name)
+            if tuple(found.get_shape()) != block.shape or found.get_dtype() not in _FLOATS:
+                shape = "x".join(map(str, found.get_shape()))
+                wanted = "x".join(map(str, block.shape))
+                raise UserError(
+                    f"path: {path}: tensor {block.name!r} is {found.get_dtype()} {shape}, "
+                    f"not floating-point {wanted}; {_REMEDY}"
+                )

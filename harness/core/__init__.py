@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from harness.core.search import Range, ranges
     from harness.core.space import Block, Projected, Space
     from harness.core.task import Cost, Estimate, Evaluation, Protocol, Request, Signature, Split, Task
+    from harness.core.untuned import Candidate, Demonstrations, Majority, Probe, Untuned, point
 
 _HOME = {
     "algorithm": ("Algorithm",),
@@ -37,6 +38,7 @@ _HOME = {
     "search": ("Range", "ranges"),
     "space": ("Block", "Projected", "Space"),
     "task": ("Cost", "Estimate", "Evaluation", "Protocol", "Request", "Signature", "Split", "Task"),
+    "untuned": ("Candidate", "Demonstrations", "Majority", "Probe", "Untuned", "point"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
@@ -45,18 +47,22 @@ __all__ = [
     "AlgorithmSpec",
     "Block",
     "Budget",
+    "Candidate",
     "Cost",
+    "Demonstrations",
     "Estimate",
     "Evaluation",
     "Gaussian",
     "Gradients",
     "HeldLowRank",
     "LowRank",
+    "Majority",
     "Noise",
     "Orthogonal",
     "Perturbations",
     "Points",
     "Population",
+    "Probe",
     "Projected",
     "Protocol",
     "Rademacher",
@@ -69,7 +75,9 @@ __all__ = [
     "Split",
     "Subspace",
     "Task",
+    "Untuned",
     "UserError",
+    "point",
     "ranges",
 ]
 

@@ -13,6 +13,7 @@ from harness.core.budget import Budget
 from harness.core.population import Population
 from harness.core.search import Range
 from harness.core.space import Space
+from harness.core.untuned import Candidate, Untuned
 
 
 class Algorithm(ABC):
@@ -51,6 +52,9 @@ class Algorithm(ABC):
     """Distributions of others that do the searching, as ``cma``; rows name their versions."""
     reference: ClassVar[bool] = False
     """A marked reference row, not a contestant: it uses gradients, or no tuning at all."""
+    untuned: Untuned | None = None
+    """The way of answering without tuning that ``best()`` is, which the task has to know; None for all that
+    search, and for the model as it is."""
     needs_gradient: ClassVar[bool] = False
     """May ask for Gradients."""
     largest_dimension: ClassVar[int | None] = None
@@ -111,8 +115,11 @@ class Algorithm(ABC):
         """
 
     @abstractmethod
-    def best(self) -> Population | None:
-        """A population of one: what would be reported now. None means the untouched model."""
+    def best(self) -> Candidate:
+        """A population of one: what would be reported now. None means the untouched model.
+
+        A reference that tunes nothing returns its ``untuned``.
+        """
 
     @property
     def same_minibatch(self) -> bool:

@@ -49,5 +49,7 @@ class AlgorithmSpec:
 
     def misfit(self, dimension: int, budget: int) -> str | None:
         """Why it cannot run on d coordinates with a budget; None if it can."""
+        if self.kind.untuned is not None:
+            return f"{self.name}: it reports no point of the space that another could go on from"
         reason = self.kind.misfit(dimension, budget, **self.options)
         return f"{self.name}: {reason}" if reason else None

@@ -13,6 +13,7 @@ from torch import Tensor
 from harness.core.errors import UserError
 from harness.core.population import Population
 from harness.core.space import Space
+from harness.core.untuned import Candidate, Untuned
 
 Split = Literal["train", "dev", "test"]
 
@@ -201,22 +202,36 @@ class Task(ABC):
     def evaluate(self, requests: Sequence[Request]) -> list[Evaluation]:
         """Losses of many populations, packed together as the task sees fit; an answer for each request."""
 
+    def misfit(self, untuned: Untuned) -> str | None:
+        """Why it cannot be answered in that way without tuning, in one sentence; None if it can.
+
+        Cheap, as ``dimension`` is.
+        """
+        return "it is no task of texts with labels"
+
     @abstractmethod
-    def score(
-        self, candidates: Sequence[tuple[Population | None, int]], split: Split
-    ) -> list[dict[str, float]]:
+    def score(self, candidates: Sequence[tuple[Candidate, int]], split: Split) -> list[dict[str, float]]:
         """Metrics of (candidate, repetition) pairs on a split; a candidate is a population of one.
 
-        None as a candidate is the untouched model.
+        None as a candidate is the untouched model. A way of answering without tuning is a candidate only
+        where ``misfit`` finds nothing against it.
         """
 
     def score_cost(self, split: Split, repetition: int) -> Cost:
         """What scoring one candidate on a split costs; nothing, where a task does not count it."""
         return Cost()
 
+    def untuned_cost(self, untuned: Untuned, split: Split, repetition: int) -> Cost:
+        """The same of a way of answering without tuning; what it is fitted on counts to dev, scored first."""
+        return Cost()
+
     def estimate(self) -> Estimate | None:
         """What it is going to cost, for a plan; None, where a task does not tell."""
         return None
+
+    def untuned_estimate(self, untuned: Untuned) -> Mapping[Split, Cost]:
+        """What scoring each split in a way of answering without tuning is going to cost, on average."""
+        return {}
 
     def export(self, candidate: Population, folder: Path) -> dict[str, Any]:
         """Write a population of one for others to use; returns its ``kind`` and what its user has to know.

@@ -9,7 +9,9 @@ and tasks may also be plain functions (``harness.plugins.functions``).
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from harness.core.errors import UserError
 from harness.plugins.definitions import FILES, TRANSFORMERS, Definitions, fingerprint
-from harness.plugins.messages import did_you_mean, nearest, one_line
+from harness.plugins.messages import did_you_mean, nearest, one_line, short, shown
 from harness.plugins.options import describe_options, typed_options
 from harness.plugins.registry import ALGORITHMS, DATASETS, MODELS, OBJECTIVES, TASKS, TUNINGS
 from harness.plugins.spec import Spec, TaskSpec, parse_task
@@ -126,8 +128,10 @@ class Builder:
         tuning = TUNINGS.load(spec.tuning.name)
         options = typed_options(tuning, dict(spec.tuning.options), spec.tuning.name)
         objective = OBJECTIVES.load(spec.objective or DEFAULT_OBJECTIVE)
+        protocol = own_protocol(spec, self.protocols.get(str(spec), self.protocol))
         data, model = self.data(spec.dataset), self.model(spec.model)
-        protocol = self.protocols.get(str(spec), self.protocol)
+        if spec.per_class is not None and getattr(data, "per_class", None) is not None:
+            raise UserError("per_class: the data set brings splits of its own; leave it out")
         return cast("Task", tuning(**options).task(data, model, objective, protocol, str(spec)))
 
     def _dataset(self, spec: Spec) -> tuple[Callable[..., Any], dict[str, Any]]:
@@ -172,7 +176,7 @@ class Builder:
         near = nearest(name, [*MODELS.names(), *self.definitions.models], likeness=0.75)
         if path == name and "/" not in name and near:
             raise UserError(
-                f"unknown model {name!r}: {did_you_mean(name, near)} "
+                f"unknown model {shown(name)}: {did_you_mean(name, near)} "
                 f"(if it is a name on the hub, write {TRANSFORMERS}[path={name}])"
             )
         return path
@@ -188,6 +192,30 @@ class Builder:
         if text not in self._made:
             self._made[text] = make()
         return self._made[text]
+
+
+def own_protocol(spec: TaskSpec, protocol: Protocol) -> Protocol:
+    """The protocol with what the name of a task says otherwise.
+
+    Raises:
+        UserError: for a number of rows per class that is none, or that other sizes leave no room for.
+
+    >>> from harness.core.task import Protocol
+    >>> own_protocol(TaskSpec.parse("sst2/roberta-large/prompt[per_class=4]"), Protocol()).per_class
+    4
+    """
+    if spec.per_class is None:
+        return protocol
+    if not re.fullmatch("[1-9][0-9]*", spec.per_class):
+        raise UserError(f"per_class: must be a whole number from 1 on, got {spec.per_class!r}")
+    if "per_class" in dict(spec.dataset.options):
+        raise UserError("per_class: is given for the data set and for the tuning; keep one of them")
+    if (protocol.train_rows, protocol.dev_rows) != (None, None):
+        raise UserError(
+            "per_class: means nothing beside train_rows and dev_rows, which hold whatever the class; "
+            "leave out one or the other"
+        )
+    return dataclasses.replace(protocol, per_class=int(spec.per_class))
 
 
 def algorithm_class(name: str | Spec) -> tuple[type[Algorithm], dict[str, Any]]:
@@ -208,7 +236,8 @@ def algorithm_class(name: str | Spec) -> tuple[type[Algorithm], dict[str, Any]]:
             f"budget, seed)"
         )
     options = typed_options(kind, dict(spec.options), spec.name, {AlgorithmSpec: algorithm_spec})
-    return kind.configured(**options), options
+    with naming(spec.name):
+        return kind.configured(**options), options
 
 
 def algorithm_spec(text: str) -> AlgorithmSpec:
@@ -249,6 +278,7 @@ def naming(place: str, caught: type[Exception] = Exception) -> Iterator[None]:
         ...
     harness.core.errors.UserError: sphere: dimension must be positive
     """
+    place = short(place)
     try:
         yield
     except UserError as error:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness.core.errors import UserError
+from harness.plugins.messages import shown
 
 FILES = "files"
 """The registered data set that reads a user's files."""
@@ -44,10 +46,11 @@ class Definitions:
             if options.get(key) is None:
                 options.pop(key, None)
                 continue
-            path = (self.folder / Path(str(options[key])).expanduser()).absolute()
-            if not path.is_file():
+            with _naming(f"datasets.{name}.{key}"):
+                path = (self.folder / expanded(str(options[key]))).absolute()
+            if not os.path.isfile(path):  # unlike Path's, False for any text that can be no path
                 raise UserError(
-                    f"datasets.{name}.{key}: there is no file {options[key]!r} "
+                    f"datasets.{name}.{key}: there is no file {shown(options[key])} "
                     f"in {str(self.folder.absolute())!r}; give its path from there"
                 )
             options[key] = str(path)
@@ -56,10 +59,8 @@ class Definitions:
     def model(self, name: str) -> dict[str, Any]:
         """Options of a defined model with an absolute path where it is a folder."""
         options = dict(self.models[name])
-        try:
+        with _naming(f"models.{name}.path"):
             return {**options, "path": self.locate(str(options.get("path", "")))}
-        except UserError as error:
-            raise UserError(f"models.{name}.path: {error}") from None
 
     def locate(self, path: str) -> str:
         """The absolute folder a model's path means, or the path itself as a name on the hub.
@@ -67,21 +68,47 @@ class Definitions:
         Raises:
             UserError: for a path that can only be a folder, and is not there.
         """
-        folder = (self.folder / Path(path).expanduser()).absolute()
-        if path and folder.is_dir():
+        folder = (self.folder / expanded(path)).absolute()
+        if path and os.path.isdir(folder):
             return str(folder)
         if not path or path.startswith((".", "/", "~")) or path.count("/") > 1:
             raise UserError(
-                f"there is no folder {path!r} in {str(self.folder.absolute())!r}; give its path from there, "
-                f"or a hub name as owner/model"
+                f"there is no folder {shown(path)} in {str(self.folder.absolute())!r}; give its path from "
+                f"there, or a hub name as owner/model"
             )
         return path
+
+
+@contextmanager
+def _naming(place: str) -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from None
+
+
+def expanded(path: str) -> Path:
+    """A path with the home folder in place of its ``~``.
+
+    Raises:
+        UserError: where there is no such home.
+
+    >>> expanded("results/mine").as_posix()
+    'results/mine'
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UserError(f"{shown(path)}: there is no such home; write the whole path") from None
 
 
 def fingerprint(value: Any) -> Any:
     """What stands for a value in a content hash, wherever the files lie: the same data, the same hash.
 
     A file stands for its bytes; a folder for its files' names and sizes; anything else for itself.
+
+    Raises:
+        UserError: for a file that cannot be read.
 
     >>> fingerprint({"rank": 4})
     {'rank': 4}
@@ -94,8 +121,11 @@ def fingerprint(value: Any) -> Any:
         return value
     path = Path(value)
     if os.path.isfile(path):  # unlike Path's, False for any text that can be no path
-        with path.open("rb") as file:
-            return f"file {hashlib.file_digest(file, 'sha256').hexdigest()}"
+        try:
+            with path.open("rb") as file:
+                return f"file {hashlib.file_digest(file, 'sha256').hexdigest()}"
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror}); name a file that can") from error
     if os.path.isdir(path):
         files = sorted(each for each in path.rglob("*") if each.is_file())
         return ["folder", *([each.relative_to(path).as_posix(), each.stat().st_size] for each in files)]

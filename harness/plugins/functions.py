@@ -26,6 +26,7 @@ from harness.core.errors import UserError
 from harness.core.population import Points, Population
 from harness.core.space import Block, Space
 from harness.core.task import Cost, Evaluation, Request, Signature, Split, Task
+from harness.core.untuned import Candidate, point
 
 _CLASS_DATA = (
     "family",
@@ -287,13 +288,11 @@ class FunctionTask(Task):
     def evaluate(self, requests: Sequence[Request]) -> list[Evaluation]:
         return [self._evaluate(request) for request in requests]
 
-    def score(
-        self, candidates: Sequence[tuple[Population | None, int]], split: Split
-    ) -> list[dict[str, float]]:
+    def score(self, candidates: Sequence[tuple[Candidate, int]], split: Split) -> list[dict[str, float]]:
         untouched = Points(torch.zeros(1, self.space.size))
         key = 1 + ("train", "dev", "test").index(split)
         return [
-            {"loss": self._losses(candidate or untouched, key, repetition)[0]}
+            {"loss": self._losses(point(candidate) or untouched, key, repetition)[0]}
             for candidate, repetition in candidates
         ]
 

@@ -49,6 +49,31 @@ def shown(value: object) -> str:
     return text if len(text) <= 400 else text[:399] + "…"
 
 
+def short(text: object) -> str:
+    """A name or a path as it is, where it fits on a line; quoted and cut where it does not.
+
+    >>> short("results/mine"), short("a" + chr(10) + "b")
+    ('results/mine', "'a\\\\nb'")
+    """
+    plain = str(text)
+    return plain if plain.isprintable() and len(plain) <= 200 else shown(plain)
+
+
+def visible(text: str) -> str:
+    """A text without what a terminal obeys: control characters, and marks that turn the direction of writing.
+
+    Line breaks stay; other spaces are plain ones.
+
+    >>> visible("a" + chr(27) + "[31mb" + chr(10) + chr(0x202E) + "c")
+    'a[31mb\\nc'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each == "\n" else " " if each.isspace() else "" for each in text
+    )
+
+
 def one_line(error: BaseException) -> str:
     """An exception as one line: its type and the first line of what it says.
 
@@ -78,6 +103,7 @@ def complaint(error: Mapping[str, Any]) -> str:
 _WORDS = (
     (r"^Input should be ", "must be "),
     (r"^.* should have at least 1 item.*$", "must name at least one"),
+    (r"^.* should have at least 1 character$", "must not be empty"),
     (r", unable to (parse|interpret).*$", ""),
     (r"greater than or equal to", "at least"),
     (r"less than or equal to", "at most"),

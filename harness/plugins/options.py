@@ -18,6 +18,9 @@ from harness.plugins.spec import split_list
 REQUIRED = inspect.Parameter.empty
 """The default of an option that has none."""
 
+LARGEST = 2**63
+"""No whole number of an option reaches it."""
+
 _CONFIG = ConfigDict(coerce_numbers_to_str=True, arbitrary_types_allowed=True, allow_inf_nan=False)
 _SEQUENCES = (list, tuple, set, frozenset, collections.abc.Sequence)
 
@@ -149,7 +152,10 @@ def _typed(hint: Any, value: Any, place: str, read: Mapping[type, Callable[[str]
                 raise UserError(f"{place}: {error}") from error.__cause__
     try:
         adapter = TypeAdapter[Any](Annotated[hint, BeforeValidator(_reader(hint))], config=_CONFIG)
-        return adapter.validate_python(value)
+        typed = adapter.validate_python(value)
+        if isinstance(typed, int) and abs(typed) >= LARGEST:  # more than a tensor or a table can hold
+            raise UserError(f"{place}: must be less than {LARGEST:,}, got {shown(value)}")
+        return typed
     except ValidationError as error:
         errors = error.errors(include_url=False)
         said = dict.fromkeys(complaint({**each, "input": value}) for each in errors)

@@ -14,16 +14,42 @@ harness.core.errors.UserError: unknown algorithm 'rndom': did you mean 'random'?
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.metadata import EntryPoint, entry_points
 from types import FunctionType, TracebackType
 from typing import Any
 
 from harness.core.errors import UserError
-from harness.plugins.messages import did_you_mean, one_line
+from harness.plugins.messages import did_you_mean, one_line, shown
 
 UNPACKAGED = "unpackaged"
 """The provider of what was registered by hand, in a notebook or a test."""
+
+
+OURS = "gradfree"
+"""The distribution whose plugins are part of this very program."""
+
+_reading: ContextVar[bool] = ContextVar("reading", default=False)
+
+
+@contextmanager
+def reading_results() -> Iterator[None]:
+    """Inside, no code of a plugin is imported because results name it: nobody has asked for it.
+
+    gradfree's own plugins are, and those that are imported already serve. Any other raises UserError, like
+    one that is not installed.
+
+    >>> with reading_results():
+    ...     ALGORITHMS.load("random").__name__
+    'RandomSearch'
+    """
+    before = _reading.set(True)
+    try:
+        yield
+    finally:
+        _reading.reset(before)
 
 
 class Registry:
@@ -91,9 +117,12 @@ class Registry:
 
     def unknown(self, name: str, also: Iterable[str] = ()) -> UserError:
         """The error for a name that nobody has; ``also`` are right names from elsewhere."""
-        return UserError(f"unknown {self.kind} {name!r}: {did_you_mean(name, [*self.names(), *also])}")
+        return UserError(f"unknown {self.kind} {shown(name)}: {did_you_mean(name, [*self.names(), *also])}")
 
     def _imported(self, point: EntryPoint) -> Any:
+        ours = point.dist is not None and point.dist.name == OURS
+        if _reading.get() and not ours and point.module not in sys.modules:
+            raise UserError(f"{self.kind} {point.name!r} of {_party(point)} is not imported to read results")
         try:
             return point.load()
         except (Exception, SystemExit) as error:

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from harness.core.errors import UserError
 from harness.plugins.messages import shown
 
+DEEPEST = 32
+"""Brackets within brackets, as of chains in chains."""
+
 _QUOTES = "'\""
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -89,6 +92,7 @@ class TaskSpec:
         model: registered, defined in the sweep file, a folder, or a name on the hub.
         tuning: of ``gradfree.tunings``, with its own options.
         objective: written among the tuning's options, ``prompt[objective=accuracy]``; None for the sweep's.
+        per_class: rows of each class, written likewise, ``prompt[per_class=4]``; None for the protocol's.
 
     >>> spec = TaskSpec.parse("boolq/facebook/opt-1.3b/full[objective=accuracy]")
     >>> spec.model.name, spec.tuning.name, spec.objective
@@ -101,6 +105,7 @@ class TaskSpec:
     model: Spec
     tuning: Spec
     objective: str | None = None
+    per_class: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> TaskSpec:
@@ -110,14 +115,14 @@ class TaskSpec:
             raise UserError(f"{shown(text)}: a text task has three parts; write dataset/model/tuning")
         dataset, tuning = Spec.parse(parts[0]), Spec.parse(parts[-1])
         options = dict(tuning.options)
-        objective = options.pop("objective", None)
-        return cls(
-            dataset, Spec.parse("/".join(parts[1:-1])), Spec(tuning.name, tuple(options.items())), objective
-        )
+        own = {name: options.pop(name, None) for name in ("objective", "per_class")}
+        model = Spec.parse("/".join(parts[1:-1]))
+        return cls(dataset, model, Spec(tuning.name, tuple(options.items())), **own)
 
     def __str__(self) -> str:
-        given = {} if self.objective is None else {"objective": self.objective}
-        tuning = Spec(self.tuning.name, (*self.tuning.options, *given.items()))
+        own = {"objective": self.objective, "per_class": self.per_class}
+        given = [(name, value) for name, value in own.items() if value is not None]
+        tuning = Spec(self.tuning.name, (*self.tuning.options, *given))
         return f"{self.dataset.written('/')}/{self.model}/{tuning.written('/')}"
 
 
@@ -155,6 +160,8 @@ def _scan(text: str) -> list[tuple[int, str, int]]:
         elif char == "[":
             outside.append((at, char, len(opened)))
             opened.append(at)
+            if len(opened) > DEEPEST:
+                raise UserError(f"{shown(text)}: brackets stand {DEEPEST} deep at most; write it shorter")
         elif char == "]" and not opened:
             raise UserError(f"{shown(text)}: the ']' at character {at + 1} closes nothing; remove it")
         else:

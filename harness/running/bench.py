@@ -61,7 +61,9 @@ def bench(task: Task, populations: Sequence[int] = POPULATIONS, rounds: int = 5)
     """
     split = task.score_cost("train", 0).tokens
     if not split:
-        raise UserError("bench: this task has no model whose plain inference could be compared")
+        raise UserError(
+            "bench: this task has no model whose plain inference could be compared; name dataset/model/tuning"
+        )
 
     def plain() -> None:
         task.score([(None, 0)], "train")

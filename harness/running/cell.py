@@ -16,6 +16,7 @@ from harness.core.budget import Budget
 from harness.core.population import Gradients, Perturbations, Points, Population
 from harness.core.space import Space
 from harness.core.task import Cost, Evaluation, Protocol, Split, Task
+from harness.core.untuned import Candidate, Untuned
 from harness.running.clock import Breakdown
 
 Rows = list[dict[str, Any]]
@@ -85,7 +86,7 @@ class Seconds:
 class Reported:
     """The candidate that would be reported: the best of the dev points so far, the earliest on ties."""
 
-    candidate: Population | None
+    candidate: Candidate
     evaluations: int
     dev_metric: float
 
@@ -208,14 +209,14 @@ class CellRun:
         points, total = self.protocol.dev_points, self.budget.total
         return self.budget.spent * points // total > before * points // total
 
-    def best(self) -> Population | None:
-        """The algorithm's ``best()``, checked to be a population of one, or None."""
+    def best(self) -> Candidate:
+        """The algorithm's ``best()``, checked to be a population of one, a way without tuning, or None."""
         start = time.perf_counter()
         with self.breakdown.phase("tell"):
             candidate = self.algorithm.best()
         self.seconds.tell += time.perf_counter() - start
-        if candidate is None:
-            return None
+        if candidate is None or isinstance(candidate, Untuned):
+            return candidate
         if not isinstance(candidate, (Points, Perturbations)) or len(candidate) != 1:
             raise ContractError("best() must return a population of one, or None")
         _check_shape(candidate, self.task.space)
@@ -226,13 +227,13 @@ class CellRun:
         """Whether what the algorithm holds now has been scored on dev."""
         return self._scored_at == self.budget.spent
 
-    def note_dev(self, candidate: Population | None, metrics: dict[str, float]) -> None:
+    def note_dev(self, candidate: Candidate, metrics: dict[str, float]) -> None:
         """Take in the dev metrics of ``best()``; it is the one reported if none before it was as good."""
         if self.task.metric not in metrics:
             raise ContractError(f"the task's score lacks its metric {self.task.metric!r}")
         value = float(metrics[self.task.metric])
         self._scored_at = self.budget.spent
-        self.note_metrics("dev", self.budget.spent, metrics)
+        self._note(candidate, "dev", self.budget.spent, metrics)
         if self.reported is None or self._better(value, self.reported.dev_metric):
             self.reported = Reported(candidate, self.budget.spent, value)
 
@@ -242,9 +243,16 @@ class CellRun:
         return value > other if self.task.metric_direction == "max" else value < other
 
     def note_metrics(self, split: str, evaluations: int, metrics: dict[str, float]) -> None:
-        """Keep a scored candidate's metrics as rows; those of the reported one stand in ``runs`` too."""
+        """Keep the reported candidate's metrics as rows; the task's own metric stands in ``runs`` too."""
+        self._note(self.reported.candidate if self.reported else None, split, evaluations, metrics)
+
+    def _note(self, candidate: Candidate, split: str, evaluations: int, metrics: dict[str, float]) -> None:
         self.scored_candidates += 1
-        self.score_cost += self.task.score_cost(cast(Split, split), self.repetition)
+        rows = cast(Split, split), self.repetition
+        if isinstance(candidate, Untuned):
+            self.score_cost += self.task.untuned_cost(candidate, *rows)
+        else:
+            self.score_cost += self.task.score_cost(*rows)
         self.rows["metrics"] += [
             {"evaluations": evaluations, "split": split, "metric": name, "value": float(value)}
             for name, value in metrics.items()

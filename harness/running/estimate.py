@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.core.budget import Budget
+from harness.core.errors import UserError
 from harness.core.task import Cost, Estimate
 from harness.plugins.build import algorithm_class
 
@@ -27,12 +29,21 @@ class Speed:
         utilisation: the share of it that forwards reach. Generating token by token reaches far less, and so
             do batches of a few short rows.
 
+    Raises:
+        UserError: for a speed that is none.
+
     >>> Speed().hours(3600 * 989e12)
     2.5
     """
 
     peak_flops: float = 989e12
     utilisation: float = 0.4
+
+    def __post_init__(self) -> None:
+        if not 0 < self.peak_flops < math.inf:
+            raise UserError(f"--peak-flops: must be more than 0 and finite, got {self.peak_flops}")
+        if not 0 < self.utilisation <= 1:
+            raise UserError(f"--utilisation: must be more than 0 and at most 1, got {self.utilisation}")
 
     def hours(self, flops: float) -> float:
         """Of so many operations."""
@@ -87,6 +98,9 @@ def priced(plan: Plan, builder: Builder, rows: Sequence[dict[str, Any]], speed: 
         if task not in estimates:
             estimates[task] = builder.task(task).estimate()
         estimate, cells = estimates[task], groups[task, row["algorithm"], row["kind"]]
+        untuned = algorithm_class(row["algorithm"])[0].untuned
+        if estimate is not None and untuned is not None and row["cells"]:
+            estimate = replace(estimate, scores=builder.task(task).untuned_estimate(untuned))
         row |= dict.fromkeys((*COSTS, "memory"))
         if estimate is not None and row["cells"]:
             cost = cost_of(cells, estimate, plan.sweep.protocol.dev_points)

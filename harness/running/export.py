@@ -6,11 +6,11 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from harness.core.budget import Budget
 from harness.core.errors import UserError
 from harness.core.task import Request
+from harness.core.untuned import Candidate, Untuned
 from harness.plugins.build import build_algorithm
 from harness.plugins.spec import Spec
 from harness.running.cell import CellRun
@@ -20,9 +20,6 @@ from harness.running.fragments import CellFolder, CellState
 from harness.running.lookup import located
 from harness.running.plan import builder_of
 from harness.running.replay import Log, MismatchError, dev_scores, replay
-
-if TYPE_CHECKING:
-    from harness.core.population import Population
 
 ABOUT = "gradfree.json"
 
@@ -78,7 +75,7 @@ def export(run: Path | str, to: Path | str) -> Export:
     candidate = _reported(again, log, f"{run}")
     if again.reported is None or again.reported.evaluations != state.row["reported_at"]:
         raise UserError(f"{run}: with these versions of the libraries it does not go as it went")
-    if candidate is None:
+    if candidate is None or isinstance(candidate, Untuned):
         raise UserError(f"{run}: {cell.algorithm} reported the untouched model; there is nothing to export")
     written = task.export(candidate, folder)
     again_metric = float(task.score([(candidate, cell.repetition)], "test")[0][task.metric])
@@ -108,7 +105,7 @@ def _state(stored: CellFolder) -> tuple[CellState, Log]:
         raise UserError(f"{stored.path}: {error}; run the sweep again to mend it") from error
 
 
-def _reported(run: CellRun, log: Log, place: str) -> Population | None:
+def _reported(run: CellRun, log: Log, place: str) -> Candidate:
     """The candidate that the run reported."""
     if not run.resumable:
         _repeat(run, log)

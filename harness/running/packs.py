@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from harness.core.task import Task
+from harness.core.untuned import Untuned
 from harness.running.cell import ContractError
 from harness.running.member import Member
 
@@ -17,13 +18,16 @@ Entry = TypeVar("Entry", bound=tuple[Member, Any])
 def packs(entries: Sequence[Entry]) -> list[tuple[Task, list[Entry]]]:
     """A round's entries task by task; one by one where a task's cells share no forward.
 
-    Without a shared forward one clock over unlike paths (a gradient here, noise there) would say nothing.
+    Without a shared forward one clock over unlike paths (a gradient here, noise there) would say nothing. So
+    with what is answered without tuning: its prompts may be many times as long.
     """
     found: list[tuple[Task, list[Entry]]] = []
     open_packs: dict[int, list[Entry]] = {}
     for entry in entries:
         task = entry[0].task
-        if task.shares_forward and id(task) in open_packs:
+        if isinstance(entry[1], Untuned):
+            found.append((task, [entry]))
+        elif task.shares_forward and id(task) in open_packs:
             open_packs[id(task)].append(entry)
         else:
             open_packs[id(task)] = [entry]

@@ -6,13 +6,15 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.core.errors import UserError
 from harness.plugins.build import DEFAULT_OBJECTIVE, Builder, algorithm_class, naming
-from harness.plugins.messages import did_you_mean
+from harness.plugins.messages import complaint, did_you_mean, shown
 from harness.plugins.registry import DATASETS, MODELS, OBJECTIVES
 from harness.plugins.spec import Spec, TaskSpec, parse_task
 from harness.running.schema import SCHEMA_VERSION
@@ -25,12 +27,15 @@ if TYPE_CHECKING:
     from harness.core.algorithm import Algorithm
     from harness.core.task import Task
 
+_ID = re.compile(r"[0-9a-f]{12}")
+
 Kind = Literal["default", "trial", "tuned"]
 KINDS: tuple[Kind, ...] = ("default", "trial", "tuned")
 """What a cell runs: an algorithm as it is listed, a trial of other options, or the best trial's options."""
 
-UNTOUCHED = "zero-shot"
-"""The reference that every sweep has: the model as it is."""
+UNTUNED = ("zero-shot", "majority-class", "in-context", "linear-probe")
+"""The references that every sweep has, listed or not: the model as it is, and what can be had without tuning
+where a task knows that way."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class Cell:
         variant: canonical name of what is run, where that is not ``algorithm``.
         effort: evaluations that were spent on the trials of a tuned cell.
         smoke: of a smoke run, whose figures mean nothing.
+        family: the algorithm's heading, taken down so that reading results imports no plugin.
     """
 
     id: str
@@ -72,6 +78,7 @@ class Cell:
     variant: str | None = None
     effort: int = 0
     smoke: bool = False
+    family: str | None = None
 
     @property
     def spec(self) -> str:
@@ -108,10 +115,13 @@ class Plan:
         """The plan that ``to_json`` wrote; raises UserError for any other text."""
         try:
             data = json.loads(text)
-            return cls(Sweep.from_dict(data["sweep"]), tuple(Cell(**cell) for cell in data["cells"]))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            cells = tuple(Cell(**cell) for cell in data["cells"])
+            _check_types(data["cells"])
+            return cls(Sweep.from_dict(data["sweep"]), cells)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            said = " ".join(str(error).split())
             raise UserError(
-                f"plan.json: not a plan of this version ({error}); plan the sweep again"
+                f"plan.json: not a plan of this version ({said}); plan the sweep again"
             ) from error
 
 
@@ -144,6 +154,8 @@ def make_plan(sweep: Sweep, builder: Builder | None = None) -> Plan:
         exception = own.get(str(task), ExceptionKeys(tasks=(str(task),)))
         with sweep.naming("tasks"), naming(str(task)):
             task = smoked(task, builder) if sweep.smoke else task
+            if str(task) in (str(other) for other, _, _ in planned):
+                continue  # two that differ in per_class alone are one smoke run
             made = builder.task(task)
             _ = made.dimension  # a space that cannot be had is said here
             if made.repetitions is not None and sweep.repetitions > made.repetitions:
@@ -152,7 +164,9 @@ def make_plan(sweep: Sweep, builder: Builder | None = None) -> Plan:
                 )
         listed = algorithms.listed(exception.algorithms or sweep.algorithms, "exceptions")
         for name in listed:
-            planned.append((task, exception, _Fit(sweep, name, *listed[name], made)))
+            fit = _Fit(sweep, name, *listed[name], made)
+            if not fit.left_out:
+                planned.append((task, exception, fit))
     usual = sweep.budget
     if sweep.smoke:
         usual = least_budget(usual, [{b: fit.skip(b) for b in BUDGETS} for _, _, fit in planned])
@@ -174,17 +188,19 @@ class _Algorithms:
         self.sweep = sweep
         self._known: dict[str, tuple[type[Algorithm], dict[str, Any]]] = {}
 
-    def listed(self, names: Sequence[str], key: str) -> dict[str, tuple[type[Algorithm], dict[str, Any]]]:
-        """Classes and typed options by canonical name, the untouched model among them."""
+    def listed(
+        self, names: Sequence[str], key: str
+    ) -> dict[str, tuple[bool, type[Algorithm], dict[str, Any]]]:
+        """Whether they are asked for, classes and typed options by canonical name, ``UNTUNED`` among them."""
         with self.sweep.naming(key):
-            specs = [Spec.parse(name) for name in names]
-            if UNTOUCHED not in {spec.name for spec in specs}:
-                specs.append(Spec(UNTOUCHED))
+            asked = [Spec.parse(name) for name in names]
+            own = {spec.name for spec in asked}
+            specs = [*asked, *(Spec(name) for name in UNTUNED if name not in own)]
             _refuse_twice([str(spec) for spec in specs])
             for spec in specs:
                 if str(spec) not in self._known:
                     self._known[str(spec)] = algorithm_class(spec)
-        return {str(spec): self._known[str(spec)] for spec in specs}
+        return {str(spec): (spec in asked, *self._known[str(spec)]) for spec in specs}
 
 
 @dataclass(frozen=True)
@@ -193,13 +209,26 @@ class _Fit:
 
     sweep: Sweep
     algorithm: str
+    asked: bool
     kind: type[Algorithm]
     options: dict[str, Any]
     task: Task
 
+    @property
+    def left_out(self) -> bool:
+        """Whether it has no row at all: nobody asked for it, and the task does not know its way."""
+        return not self.asked and self._unknown is not None
+
+    @cached_property
+    def _unknown(self) -> str | None:
+        """Why the task cannot be answered in its way without tuning."""
+        return None if self.kind.untuned is None else self.task.misfit(self.kind.untuned)
+
     def skip(self, budget: int) -> str | None:
         """Why it does not fit, in one sentence."""
         with self.sweep.naming("algorithms"), naming(self.algorithm):
+            if self._unknown is not None:
+                return self._unknown
             if self.kind.needs_gradient and not self.task.has_gradients:
                 return "it needs gradients, and this task's objective has none"
             return self.kind.misfit(self.task.dimension, budget, **self.options)
@@ -237,6 +266,8 @@ def _cells(
     skip = fit.skip(budget)
     # Without the timeout: a cell that ended is the same cell under a longer one.
     protocol = sweep.protocol.model_dump(exclude={"timeout"}, exclude_none=True) | sizes
+    if isinstance(task, TaskSpec) and task.per_class is not None:
+        protocol["per_class"] = int(task.per_class)
     device = builder.device.partition(":")[0]
     identity = [SCHEMA_VERSION, str(task), content, budget, protocol, sweep.dtype, device]
     identity += ["smoke"] * sweep.smoke
@@ -255,6 +286,7 @@ def _cells(
             reference=fit.kind.reference,
             skip=skip,
             smoke=sweep.smoke,
+            family=str(fit.kind.family),
             **more,
         )
 
@@ -295,6 +327,21 @@ def device_of(sweep: Sweep) -> str:
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise UserError(f"{sweep.where('device')}: this machine has no {sweep.device}; use cpu or auto")
     return sweep.device
+
+
+def _check_types(cells: list[dict[str, Any]]) -> None:
+    """Raise ValueError for a value of another type, or an id that is none: ids become names of folders."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        TypeAdapter(list[Cell]).validate_json(json.dumps(cells), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ValueError(f"cells.{place}: {complaint(first)}") from None
+    for number, cell in enumerate(cells):
+        if not _ID.fullmatch(cell["id"]):
+            raise ValueError(f"cells.{number}.id: must be 12 hexadecimal digits, got {shown(cell['id'])}")
 
 
 def canonical_task(name: str, objective: str) -> TaskSpec | Spec:

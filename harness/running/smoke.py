@@ -62,6 +62,7 @@ def smoked(task: TaskSpec | Spec, builder: Builder) -> TaskSpec | Spec:
     dataset = Spec(task.dataset.name, tuple(options.items()))
     return dataclasses.replace(
         task,
+        per_class=None if task.per_class is None else str(LIMITS["per_class"]),
         dataset=_with(dataset, builder.takes(task.dataset, "dataset", "smoke")),
         model=_with(task.model, builder.takes(task.model, "model", "smoke")),
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from harness.core import UserError
+from tasks.wording import places
 
 REWARDS = ("exact-match", "token-f1", "countdown", "countdown-format", "gsm8k", "choice")
 """How an answer may be judged (``tasks.answers.rewards``); ``choice`` ranks a row's choices, the others read
@@ -78,10 +78,10 @@ class AnswerData:
 
     def __post_init__(self) -> None:
         try:
-            places = self.fields
+            fields = self.fields
         except ValueError as error:
             raise UserError(f"{self.name}: template: {error}; write one such as '{{text}} It was'") from None
-        if not places:
+        if not fields:
             raise UserError(f"{self.name}: template: has no {{field}}; write one such as '{{question}} ='")
         if self.reward not in REWARDS:
             raise UserError(f"{self.name}: reward: {self.reward!r} is not one of {', '.join(REWARDS)}")
@@ -91,7 +91,7 @@ class AnswerData:
             raise UserError(f"{self.name}: temperature: 0 or more, got {self.temperature}")
         for split, rows in self.splits.items():
             if not rows:
-                raise UserError(f"{self.name}: {split}: no rows")
+                raise UserError(f"{self.name}: {split}: no rows; add some")
             for number, row in enumerate(rows):
                 self._check(row, f"{self.name}: {split}: row {number}")
 
@@ -110,11 +110,7 @@ class AnswerData:
     @cached_property
     def fields(self) -> tuple[str, ...]:
         """Names of the template's places."""
-        names = [name for _, name, _, _ in string.Formatter().parse(self.template) if name is not None]
-        unnamed = [name for name in names if not name.isidentifier()]
-        if unnamed:
-            raise ValueError(f"{{{unnamed[0]}}} names no field")
-        return tuple(dict.fromkeys(names))
+        return tuple(dict.fromkeys(places(self.template)))
 
     def filled(self, row: AnswerRow) -> str:
         """The template with a row's fields; a line break at its end stays, and the answer begins a line."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from copy import copy
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -30,6 +32,12 @@ class Measure(ABC):
 
     def __init__(self, encoding: AnswerEncoding, batches: Batches, model: LanguageModel) -> None:
         self.encoding, self.batches, self.model = encoding, batches, model
+
+    def of(self, encoding: AnswerEncoding) -> Self:
+        """The same measure of rows that are encoded in another way."""
+        other = copy(self)
+        other.encoding = encoding
+        return other
 
     @abstractmethod
     def rows(self, split: str, numbers: Sequence[int], key: str) -> Encoded:

@@ -25,6 +25,8 @@ TEMPLATE = (
 RULES = {True: "uses each number exactly once", False: "uses each number at most once"}
 SPLITS = ("train", "dev", "test")
 SMOKE_ROWS = 48
+MOST = 6
+"""Numbers of a problem: what there is to try grows faster than exponentially with them."""
 SMOKE_TOKENS = 8
 
 
@@ -33,7 +35,7 @@ def countdown(
     numbers: tuple[int, ...] = (3, 4),
     largest: Annotated[int, Field(ge=2)] = 99,
     rows: Annotated[int, Field(ge=1)] = 2000,
-    seed: int = 0,
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0,
     path: Path | None = None,
     every: bool = True,
     reward: Literal["countdown", "countdown-format"] = "countdown",
@@ -76,8 +78,8 @@ def countdown(
     if smoke:
         rows, new_tokens = min(rows, SMOKE_ROWS), min(new_tokens, SMOKE_TOKENS)
     if path is None or smoke or planning:
-        if not numbers or not all(2 <= count <= 6 for count in numbers):
-            raise UserError(f"countdown: numbers: from 2 to 6 in a problem, got {list(numbers)}")
+        if not numbers or not all(2 <= count <= MOST for count in numbers):
+            raise UserError(f"countdown: numbers: must be from 2 to 6 in a problem, got {list(numbers)}")
         drawn = islice(problems(str(seed), numbers, largest), 3 * rows)
         found = {split: list(islice(drawn, rows)) for split in SPLITS}
     else:
@@ -119,7 +121,8 @@ def _read(path: Path) -> dict[str, list[Problem]]:
         return {split: _lines(file) for split, file in files.items() if file.is_file()}
     if not path.is_file():
         raise UserError(
-            f"countdown: path: {path}: no such file or folder; scripts/make_countdown.py makes one"
+            f"countdown: path: {path}: no such file or folder; scripts/make_countdown.py makes one, or leave "
+            f"path out"
         )
     every = _lines(path)
     if len(every) < 5:
@@ -134,14 +137,22 @@ def _read(path: Path) -> dict[str, list[Problem]]:
 
 
 def _lines(file: Path) -> list[Problem]:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UserError(
+            f"countdown: path: {file}: cannot be read ({error.strerror}); name a file that can"
+        ) from None
+    except UnicodeDecodeError:
+        raise UserError(f"countdown: path: {file}: is not UTF-8; convert it") from None
     found = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
             try:
                 found.append(_problem(json.loads(line)))
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
                 raise UserError(
-                    f"countdown: path: {file}, line {number}: {type(error).__name__}: {error}; a line is an "
+                    f"countdown: path: {file}, line {number}: {type(error).__name__}: {error}; write an "
                     'object such as {"numbers": [3, 8, 1], "target": 24}'
                 ) from error
     return found
@@ -149,6 +160,8 @@ def _lines(file: Path) -> list[Problem]:
 
 def _problem(entry: Any) -> Problem:
     numbers = tuple(int(number) for number in entry["numbers" if "numbers" in entry else "nums"])
+    if not 1 <= len(numbers) <= MOST:
+        raise ValueError(f"from 1 to {MOST} numbers, got {len(numbers)}")
     target = int(entry["target"])
     known = entry.get("solution") or solution(numbers, target)
     if known is None:

@@ -36,6 +36,8 @@ class Family(ABC):
     """Whether what rows begin with may be computed once: only where attention looks back."""
     matters: ClassVar[bool] = False
     """Whether the family is part of a model's identity beside the configuration."""
+    between: ClassVar[str | None] = None
+    """What stands between examples in a prompt; None where a model reads none."""
 
     @abstractmethod
     def ids(self, tokenizer: Any, text: str) -> list[int]:
@@ -82,6 +84,12 @@ class Family(ABC):
         call: Callable[[], Any],
     ) -> Tensor:
         """Logits ``[n, R, C]``, float32 or wider, of the rows that ``call`` runs through the model."""
+
+    @abstractmethod
+    def features(
+        self, model: LanguageModel, words: Tensor, rows: Answered, call: Callable[[], Any]
+    ) -> Tensor:
+        """What the untouched model's answer is read from, ``[R, width]``, float32 or wider."""
 
     def longest(self, model: LanguageModel) -> int:
         """Positions that a sequence may have."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tasks.datasets import TextData
 from tasks.families.base import Answered, Family, empty
-from tasks.families.vocabulary import at_answers, open_ids, told_apart
+from tasks.families.vocabulary import at_answers, features_at_answers, open_ids, told_apart
 from tasks.weights import Weights
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class Causal(Family):
     auto_class: ClassVar[str] = "AutoModelForCausalLM"
     spare: ClassVar[int] = 0
     resumes: ClassVar[bool] = True
+    between: ClassVar[str | None] = "\n\n"
 
     def ids(self, tokenizer: Any, text: str) -> list[int]:
         return open_ids(tokenizer, text)
@@ -53,6 +54,11 @@ class Causal(Family):
         self, model: LanguageModel, words: Tensor, weights: Weights, rows: Answered, call: Callable[[], Any]
     ) -> Tensor:
         return at_answers(model, words, weights, rows.last, call)
+
+    def features(
+        self, model: LanguageModel, words: Tensor, rows: Answered, call: Callable[[], Any]
+    ) -> Tensor:
+        return features_at_answers(model, words, rows.last, call)
 
 
 def label_tokens(data: TextData, tokenizer: Any) -> Tensor:

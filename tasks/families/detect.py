@@ -48,7 +48,7 @@ def family_of(config: Any, has_modules: Callable[[], bool]) -> Family:
         return FAMILIES["sentence" if name.endswith("Model") or has_modules() else "masked"]
     if kind in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         return FAMILIES["causal"]
-    raise UserError(f"{kind!r} is not a causal, masked, encoder-decoder or sentence model")
+    raise UserError(f"{kind!r} is not a causal, masked, encoder-decoder or sentence model; choose another")
 
 
 def shipped(name: str) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from harness.core import UserError
 from tasks.datasets import TextData
 from tasks.families.base import HIDDEN, Answered, Family, layer_weights
-from tasks.families.vocabulary import at_answers, closed_ids, told_apart
+from tasks.families.vocabulary import at_answers, closed_ids, features_at_answers, told_apart
 from tasks.weights import Weights
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class EncoderDecoder(Family):
 
     name: ClassVar[str] = "encoder-decoder"
     auto_class: ClassVar[str] = "AutoModelForSeq2SeqLM"
+    between: ClassVar[str | None] = "\n\n"
 
     def ids(self, tokenizer: Any, text: str) -> list[int]:
         return closed_ids(tokenizer, text)
@@ -52,6 +53,11 @@ class EncoderDecoder(Family):
         self, model: LanguageModel, words: Tensor, weights: Weights, rows: Answered, call: Callable[[], Any]
     ) -> Tensor:
         return at_answers(model, words, weights, rows.lengths.new_zeros(len(rows.lengths)), call)
+
+    def features(
+        self, model: LanguageModel, words: Tensor, rows: Answered, call: Callable[[], Any]
+    ) -> Tensor:
+        return features_at_answers(model, words, rows.lengths.new_zeros(len(rows.lengths)), call)
 
     def flops_per_token(self, model: LanguageModel, length: int) -> float:
         """The encoder's weights and the decoder's keys and values of the text see every token.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from harness.core import UserError
 from tasks.datasets import TextData
 from tasks.families.base import Answered, Family, empty, positional
-from tasks.families.vocabulary import at_answers, closed_ids, told_apart
+from tasks.families.vocabulary import at_answers, closed_ids, features_at_answers, told_apart
 from tasks.weights import Weights
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Masked(Family):
 
     name: ClassVar[str] = "masked"
     auto_class: ClassVar[str] = "AutoModelForMaskedLM"
+    between: ClassVar[str | None] = " "
 
     def ids(self, tokenizer: Any, text: str) -> list[int]:
         return closed_ids(tokenizer, text)
@@ -51,8 +52,12 @@ class Masked(Family):
     def logits(
         self, model: LanguageModel, words: Tensor, weights: Weights, rows: Answered, call: Callable[[], Any]
     ) -> Tensor:
-        at = (rows.ids == model.mask_token).int().argmax(1) + rows.before
-        return at_answers(model, words, weights, at, call)
+        return at_answers(model, words, weights, _at(model, rows), call)
+
+    def features(
+        self, model: LanguageModel, words: Tensor, rows: Answered, call: Callable[[], Any]
+    ) -> Tensor:
+        return features_at_answers(model, words, _at(model, rows), call)
 
     def longest(self, model: LanguageModel) -> int:
         return longest_bidirectional(model)
@@ -79,6 +84,11 @@ def relative_bytes(model: LanguageModel) -> int:
     config = model.config
     scores = config.num_attention_heads * (4 * reach + 6 * 128)
     return int((scores + config.num_hidden_layers * model.width) * model.dtype.itemsize)
+
+
+def _at(model: LanguageModel, rows: Answered) -> Tensor:
+    """The mask's position in each row."""
+    return (rows.ids == model.mask_token).int().argmax(1) + rows.before
 
 
 def _tokens(data: TextData, mask: str, tokenizer: Any) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -67,9 +68,15 @@ class Sentence(Family):
     def logits(
         self, model: LanguageModel, words: Tensor, weights: Weights, rows: Answered, call: Callable[[], Any]
     ) -> Tensor:
-        vectors = _unit(_pooled(model, call().last_hidden_state, rows))
+        vectors = self.features(model, words, rows, call)
         by_member = vectors.reshape(weights.members, -1, vectors.shape[-1])
         return SCALE * torch.bmm(by_member, words.to(vectors).mT.expand(weights.members, -1, -1))
+
+    def features(
+        self, model: LanguageModel, words: Tensor, rows: Answered, call: Callable[[], Any]
+    ) -> Tensor:
+        """The texts' unit vectors."""
+        return _unit(_pooled(model, call().last_hidden_state, rows))
 
     def longest(self, model: LanguageModel) -> int:
         asked = model.settings("sentence_bert_config.json").get("max_seq_length")
@@ -88,6 +95,8 @@ def pooling(model: LanguageModel) -> str:
     if strange := [kind for kind in kinds if kind not in known]:
         raise UserError(f"model {model.path}: modules.json: its {strange[0]} layer is not supported")
     folder = next((module["path"] for module in modules if module["type"].endswith("Pooling")), "1_Pooling")
+    if not re.fullmatch(r"\w[\w.-]*", str(folder)):
+        raise UserError(f"model {model.path}: modules.json: {folder!r} is no name of a folder beside it")
     config = model.settings(f"{folder}/config.json")
     modes = [key.removeprefix("pooling_mode_") for key, on in config.items() if on is True and "mode" in key]
     modes = modes or [str(config.get("pooling_mode", "mean"))]

@@ -7,8 +7,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from harness.core import UserError
 from tasks.families.detect import all_shipped, shipped
+from tasks.families.whole import shapes_in
 
 
 class Source:
@@ -25,6 +28,7 @@ class Source:
 
     def __init__(self, path: str, weights: bool, local: bool) -> None:
         self.path, self.local = path, local
+        self.shapes: dict[str, tuple[int, ...]] = {}
         folder = Path(path)
         if not folder.is_dir():
             if path.count("/") > 1 or path.startswith((".", "/", "~")):
@@ -37,6 +41,11 @@ class Source:
                 f"model {path}: no *.safetensors in this folder, and no other format is read; "
                 "save it again with model.save_pretrained(folder)"
             )
+        if weights:
+            try:
+                self.shapes = shapes_in(folder)
+            except UserError as error:
+                raise UserError(f"model {path}: {error}") from None
 
     def load(self, auto_class: str, **options: Any) -> Any:
         """What an auto class of ``transformers`` makes of it.
@@ -56,7 +65,16 @@ class Source:
             return getattr(transformers, auto_class).from_pretrained(
                 self.path, trust_remote_code=False, **options
             )
-        except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # the library raises whatever broken files lead it to
+            if Path(self.path).is_dir():
+                part = {"AutoConfig": "config.json", "AutoTokenizer": "tokenizer"}.get(auto_class, "weights")
+                reason = " ".join(str(error).split())[:300]
+                raise UserError(
+                    f"model {self.path}: {auto_class} cannot load it: {type(error).__name__}: {reason}; "
+                    f"mend its {part}, or save the model again"
+                ) from error
             reason = " ".join(str(error).split())[:200]
             offline = " (offline: HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") == "1" else ""
             raise UserError(f"model {self.path}: {auto_class} cannot load it{offline}: {reason}") from error

@@ -74,11 +74,29 @@ def at_answers(
     return logits.reshape(weights.members, -1, len(words))
 
 
+def features_at_answers(model: LanguageModel, words: Tensor, at: Tensor, call: Callable[[], Any]) -> Tensor:
+    """What the output embedding sees at one position of each row: ``[R, width]``, float32 or wider.
+
+    Args:
+        model: with an output embedding.
+        words: tokens int64 ``[C]``, any.
+        at: each row's answer position, int64 ``[R]``.
+        call: runs the model.
+    """
+    seen: list[Tensor] = []
+    with _answering(model, words, Weights(1), at, seen):
+        call()
+    return seen[0][0]
+
+
 @contextmanager
-def _answering(model: LanguageModel, words: Tensor, weights: Weights, at: Tensor) -> Iterator[None]:
+def _answering(
+    model: LanguageModel, words: Tensor, weights: Weights, at: Tensor, seen: list[Tensor] | None = None
+) -> Iterator[None]:
     """Let the output embedding give the label words' logits at each row's answer position only.
 
-    What stands before the output embedding in a head of its own sees the answer positions only, too.
+    What stands before the output embedding in a head of its own sees the answer positions only, too. What
+    the output embedding sees, ``[n, R, width]``, is kept in ``seen``.
     """
     head = model.model.get_output_embeddings()
     name, bias = model.head_names
@@ -94,6 +112,8 @@ def _answering(model: LanguageModel, words: Tensor, weights: Weights, at: Tensor
         answers = hidden[every, at] if outer is None else hidden[:, 0]
         wide = torch.promote_types(answers.dtype, torch.float32)
         answers = answers.to(wide).reshape(weights.members, -1, answers.shape[-1])
+        if seen is not None:
+            seen.append(answers)
         table = table_rows(weights, name, head.weight, words).to(wide)
         logits = torch.bmm(answers, table.mT).flatten(0, 1)
         if bias is not None:

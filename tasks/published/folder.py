@@ -58,7 +58,7 @@ def read_folder(path: Path, card: Card, name: str, per_class: int | None) -> Fol
         if "test" in splits and _values(own["test"]) != _values(splits["test"]):
             raise UserError(
                 f"{name}: {folder}: its test rows are not those of {next(iter(folders.values())).name}; "
-                "all seeds of the published splits share them"
+                "give all seeds the same test file, as the published splits do"
             )
         splits |= {f"train-{seed}": own["train"], f"dev-{seed}": own["dev"], "test": own["test"]}
     return Folder(splits, tuple((f"train-{seed}", f"dev-{seed}") for seed in folders), k)

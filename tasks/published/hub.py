@@ -9,6 +9,9 @@ from harness.core import UserError
 from tasks.published.card import Card
 from tasks.published.table import Line, kept
 
+WITHOUT_SCRIPTS = 4
+"""The major version of the library that runs no code of a data set."""
+
 
 def read_hub(card: Card, name: str, rows: int | None) -> dict[str, list[Line]]:
     """Lines of each split, from the library's cache where they are there already.
@@ -59,6 +62,11 @@ def _library(name: str) -> Any:
             f'{name}: rows of the hub need the library datasets: pip install "gradfree[hub]", '
             f"or give a local folder: {name}[path=...]"
         ) from None
+    if int(datasets.__version__.partition(".")[0]) < WITHOUT_SCRIPTS:
+        raise UserError(
+            f"{name}: datasets {datasets.__version__} may run scripts that lie beside the rows: pip install "
+            f'"datasets>={WITHOUT_SCRIPTS}", or give a local folder: {name}[path=...]'
+        )
     return datasets
 
 

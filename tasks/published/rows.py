@@ -62,7 +62,7 @@ def text_rows(card: Card, lines: Sequence[Line]) -> list[Row]:
             continue
         if written.lower() not in spelled:
             known = ", ".join(spellings[0] for spellings in card.labels)
-            raise UserError(f"{place}: label {written!r} is unknown; the classes are {known}")
+            raise UserError(f"{place}: label {written[:80]!r} is unknown; the classes are {known}")
         rows.append(Row(_fields(card, values, place), spelled[written.lower()]))
     return rows
 
@@ -126,7 +126,7 @@ def _order(card: Card, lines: Sequence[Line]) -> int:
         line = lines[strangers[at].index(True)]
         classes = ", ".join(spellings[0] for spellings in card.labels)
         raise UserError(
-            f"{line.place}: neither its first nor its last column is a label; the classes are {classes}"
+            f"{line.place}: neither its first nor its last column is a label; one must be, of {classes}"
         )
     return -at
 

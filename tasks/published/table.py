@@ -69,6 +69,14 @@ def read_table(path: Path, columns: set[str]) -> list[Line]:
 
 
 def _text(path: Path) -> str:
+    text = _decoded(path)
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise UserError(f"{path}: line {line}: holds the character NUL, so it is no text; convert it")
+    return text
+
+
+def _decoded(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -76,7 +84,7 @@ def _text(path: Path) -> str:
             return path.read_bytes().decode("latin-1")
         raise UserError(f"{path}: is not UTF-8; convert it") from None
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+        raise UserError(f"{path}: cannot be read ({error.strerror}); put a file there that can") from None
 
 
 def _numbered(path: Path, lines: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -84,6 +92,7 @@ def _numbered(path: Path, lines: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _csv(path: Path) -> list[Line]:
+    csv.field_size_limit(2**31 - 1)  # its own is short of a long document
     reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
     try:
         return [Line(f"{path}: line {reader.line_num}", cells) for cells in reader if cells]
@@ -99,6 +108,9 @@ def _with_header(lines: list[Line], columns: set[str]) -> list[Line]:
     first = lines[0].values
     header = [str(cell).strip().lower() for cell in first]
     plain = header if columns & set(header) else None
+    for name in header if plain else ():
+        if name in columns and header.count(name) > 1:
+            raise UserError(f"{lines[0].place}: column {name!r} is there twice; rename one")
     for line in lines[1:]:
         if len(line.values) != len(first):
             raise UserError(
@@ -120,7 +132,7 @@ def _label_first(line: str, place: str) -> list[str]:
 def _object(line: str, place: str) -> dict[str, Any]:
     try:
         value = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{place}: malformed JSON: {error}; write one object a line") from None
     if not isinstance(value, dict):
         raise UserError(f"{place}: is not an object with named values; write one object a line")
@@ -153,7 +165,7 @@ def _json(path: Path) -> list[Line]:
                 for each in paragraph["qas"]
             ]
         return [Line(f"{path}: row {i}", _flat(each)) for i, each in enumerate(value, start=1)]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
             f"{path}: is neither a list of objects nor in the layout of SQuAD ({error!r}); use .jsonl instead"
         ) from None

@@ -6,13 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from pydantic import Field
 from torch import Tensor
 
 from harness.core import Points, Population, Projected, Space, UserError
 from tasks.language_model import LanguageModel
 from tasks.weights import Weights
+
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +52,7 @@ class Tuning(ABC):
         """
         native = self.native_dimension(model)
         if self.subspace is not None and self.subspace > native:
-            raise UserError(f"subspace={self.subspace} is more than the {native:,} parameters it projects to")
+            raise self._too_large(native)
         return self.subspace or native
 
     def space(self, model: LanguageModel) -> Space:
@@ -58,10 +61,13 @@ class Tuning(ABC):
         if self.subspace is None:
             return native
         if self.subspace > native.size:
-            raise UserError(
-                f"subspace={self.subspace} is more than the {native.size:,} parameters it projects to"
-            )
+            raise self._too_large(native.size)
         return Projected(native, self.subspace, self.seed)
+
+    def _too_large(self, native: int) -> UserError:
+        return UserError(
+            f"subspace={self.subspace} is more than the {native:,} parameters it projects to; lower it"
+        )
 
     @abstractmethod
     def native_dimension(self, model: LanguageModel) -> int:

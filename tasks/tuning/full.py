@@ -15,7 +15,7 @@ from harness.core.space import Kind
 from tasks.exports import export_model
 from tasks.language_model import LanguageModel
 from tasks.text_task import TextTuning
-from tasks.tuning.base import View, parameters_of
+from tasks.tuning.base import Seed, View, parameters_of
 from tasks.weights import Perturbed, Replaced, Stacked
 
 _SLICE = 2**20
@@ -40,7 +40,7 @@ class FullTuning(TextTuning):
     CHANGE: ClassVar[float] = 0.25
     in_place: ClassVar[bool] = False
 
-    def __init__(self, *, subspace: Annotated[int, Field(ge=1)] | None = None, seed: int = 0) -> None:
+    def __init__(self, *, subspace: Annotated[int, Field(ge=1)] | None = None, seed: Seed = 0) -> None:
         super().__init__(subspace, seed)
 
     def native_dimension(self, model: LanguageModel) -> int:

@@ -17,7 +17,7 @@ from harness.core import Block, Population, Space, UserError
 from tasks.exports import export_lora
 from tasks.language_model import LanguageModel
 from tasks.text_task import TextTuning
-from tasks.tuning.base import View, parameters_of
+from tasks.tuning.base import Seed, View, parameters_of
 from tasks.weights import Adapters
 
 QUERY_AND_VALUE = (
@@ -62,7 +62,7 @@ class LoRATuning(TextTuning):
         alpha: Annotated[float, Field(gt=0)] | None = None,
         matrices: tuple[str, ...] | None = None,
         subspace: Annotated[int, Field(ge=1)] | None = None,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         super().__init__(subspace, seed)
         self.rank = rank

@@ -14,7 +14,7 @@ from harness.core import Block, Population, Space
 from tasks.exports import export_prompt
 from tasks.language_model import LanguageModel
 from tasks.text_task import TextTuning
-from tasks.tuning.base import View, parameters_of
+from tasks.tuning.base import Seed, View, parameters_of
 from tasks.weights import Weights
 
 
@@ -46,7 +46,7 @@ class PromptTuning(TextTuning):
         *,
         tokens: Annotated[int, Field(ge=1)] = 5,
         subspace: Annotated[int, Field(ge=1)] | None = None,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         super().__init__(subspace, seed)
         self.tokens = self.prefix_tokens = tokens

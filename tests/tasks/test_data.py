@@ -58,9 +58,9 @@ def test_the_only_text_column_may_be_called_text_in_the_template(tmp_path: Path)
     ("content", "changes", "answer"),
     [
         ("label,txt\n0,a\n", {}, "no column 'text'; did you mean 'txt'?"),
-        ("label,text\n7,a\n", {}, "row 1: label '7' has no word"),
+        ("label,text\n7,a\n", {}, "line 2: label '7' has no word"),
         ("label,text\n", {}, "no rows"),
-        ("", {}, "malformed csv"),
+        ("", {}, "holds no rows"),
         ("label,text\n0,a\n", {"template": "It was"}, "has no {field}"),
         ("label,text\n0,a\n", {"template": "{tekst} It was"}, "no field 'tekst'"),
         ("label,text\n0,a\n", {"template": "{} It was"}, "names no field"),
@@ -82,10 +82,13 @@ def test_bad_files_get_one_line_that_names_the_place(
 @pytest.mark.parametrize(
     ("lines", "answer"),
     [
-        ('{"text": "a", "label": 0}\n{"text": "b"}\n', "line 2 and line 1 do not both have 'label'"),
-        ('["a", 0]\n', "line 1 is not an object"),
-        ('{"text": "a"', "malformed jsonl"),
-        ('{"text": "a", "label": null}\n', "row 1: label '' has no word"),
+        (
+            '{"text": "a", "label": 0}\n{"text": "b"}\n',
+            "line 2: it and the first row do not both have 'label'",
+        ),
+        ('["a", 0]\n', "line 1: is no object"),
+        ('{"text": "a"', "malformed JSON"),
+        ('{"text": "a", "label": null}\n', "line 1: label '' has no word"),
     ],
 )
 def test_bad_lines_of_jsonl_are_named(tmp_path: Path, lines: str, answer: str) -> None:

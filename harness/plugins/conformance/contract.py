@@ -15,9 +15,15 @@ from harness.core.budget import Budget
 from harness.core.errors import UserError
 from harness.core.population import Gradients, Perturbations, Points, Population
 from harness.core.space import Space
+from harness.core.untuned import Untuned
 from harness.plugins.build import algorithm_spec
 from harness.plugins.conformance.driving import Subject, coordinates, space_of, sphere
-from harness.plugins.conformance.report import BreachError, Checks, fingerprint, seed_globally
+from harness.plugins.conformance.report import (
+    BreachError,
+    Checks,
+    fingerprint,
+    seed_globally,
+)
 from harness.plugins.options import REQUIRED, describe_options, typed_options
 
 CHECKS: Checks[Subject] = Checks()
@@ -76,7 +82,7 @@ def contract(subject: Subject) -> None:
         gradients = torch.zeros_like(points) if isinstance(population, Gradients) else None
         algorithm.tell(population, sphere(points), gradients)
         best = algorithm.best()
-        if best is not None:
+        if best is not None and not isinstance(best, Untuned):
             _require_form(best, algorithm, "best() returned")
             if len(best) != 1:
                 raise BreachError(f"best() returned {len(best)} candidates, not one")
@@ -102,6 +108,17 @@ def _require_form(population: Population, algorithm: Algorithm, what: str) -> No
             raise BreachError(f"{what} signs beyond -1, 0, +1 or members below 0")
     if not bool(coordinates(population, space).isfinite().all()):
         raise BreachError(f"{what} coordinates that are not finite")
+
+
+@CHECKS.add("name a way of answering without tuning as class data, if it reports one", after=["contract"])
+def untuned(subject: Subject) -> None:
+    declared, reported = subject.kind.untuned, subject.make(subject.budget(60)).best()
+    if declared is None and not isinstance(reported, Untuned):
+        return
+    if reported != declared:
+        raise BreachError(f"it declares untuned = {declared} and reports {reported}")
+    if not subject.kind.reference or subject.kind.smallest_budget:
+        raise BreachError("it tunes nothing, and is no reference with smallest_budget = 0")
 
 
 class WatchedSpace(Space):

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from harness.core.algorithm import Algorithm
 from harness.core.budget import Budget
-from harness.core.population import Gradients, Points, Population
+from harness.core.population import Gradients, Points
 from harness.core.space import Block, Space
+from harness.core.untuned import Candidate, Untuned
 from harness.plugins.conformance.report import NotApplicableError, seed_globally
 
 Loss = Callable[[Tensor], Tensor]
@@ -57,9 +58,9 @@ def random_search(loss: Loss, dimension: int, budget: int, seed: int) -> float:
     return float(loss(points.double()).min())
 
 
-def coordinates(population: Population | None, space: Space) -> Tensor:
-    """Coordinates ``[n, d]`` float64 of any population; of the start for None."""
-    if population is None:
+def coordinates(population: Candidate, space: Space) -> Tensor:
+    """Coordinates ``[n, d]`` float64 of any population; of the start for None and where nothing is tuned."""
+    if population is None or isinstance(population, Untuned):
         return torch.zeros(1, space.size, dtype=torch.float64)
     values = population.values if isinstance(population, Points) else population.coordinates()
     return values.detach().double()
@@ -82,7 +83,7 @@ class Trace:
     points: list[Tensor] = field(default_factory=list)
     losses: list[Tensor] = field(default_factory=list)
     reported: list[Tensor] = field(default_factory=list)
-    kept: list[Population | None] = field(default_factory=list)
+    kept: list[Candidate] = field(default_factory=list)
     spent: int = 0
 
     def all_points(self) -> Tensor:

@@ -14,6 +14,7 @@ from harness.core.noise import Gaussian
 from harness.core.population import Gradients, Perturbations, Points, Population
 from harness.core.space import Space
 from harness.core.task import Evaluation, Request, Signature, Split, Task
+from harness.core.untuned import Demonstrations, Majority, Probe, Untuned
 from harness.plugins.build import Builder
 from harness.plugins.conformance.report import (
     BreachError,
@@ -264,6 +265,30 @@ def score(subject: Subject) -> None:
                 )
             if not math.isfinite(metrics[task.metric]):
                 raise BreachError(f"on {split} its {task.metric} is {metrics[task.metric]}")
+
+
+@dataclass(frozen=True)
+class Unheard(Untuned):
+    """A way of answering without tuning that no task knows."""
+
+
+@CHECKS.add("answer without tuning in the ways that it knows, and say why not in the others", after=["score"])
+def untuned(subject: Subject) -> None:
+    task = subject.task
+    if not task.misfit(Unheard()):
+        raise BreachError("it has no reason against a way of answering that nobody has described")
+    for way in (Majority(), Demonstrations(), Probe()):
+        if task.misfit(way) is not None:
+            continue
+        for split in get_args(Split):
+            alone, together = task.score([(way, 0)], split)[0], task.score([(None, 0), (way, 0)], split)[1]
+            if not math.isfinite(alone.get(task.metric, math.nan)):
+                raise BreachError(f"on {split} {way} scores {alone}, and the metric is {task.metric!r}")
+            if alone != together:
+                raise BreachError(f"on {split} {way} scores {alone} alone, and {together} beside another")
+            cost = task.untuned_cost(way, split, 0)
+            if min(cost.sequences, cost.tokens, cost.flops) < 0:
+                raise BreachError(f"on {split} {way} costs {cost}")
 
 
 @CHECKS.add("score None as the untouched model, where coordinates are zero", after=["score"])

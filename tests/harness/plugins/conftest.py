@@ -1,40 +1,15 @@
-"""Distributions made on the spot, with real metadata, and a text task out of toys."""
+"""A text task out of toys."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 import torch
 
 from harness.core import Block, Cost, Evaluation, Signature, Space, Task
 from harness.plugins.registry import DATASETS, MODELS, TASKS, TUNINGS
-
-Install = Callable[..., None]
-
-
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Puts a distribution on the search path: its entry points of a group, and the source of its module."""
-    modules = []
-
-    def put(name: str, group: str, points: Mapping[str, str], module: str, source: str) -> None:
-        folder = tmp_path / "site" / name
-        information = folder / f"{name}-1.2.dist-info"
-        information.mkdir(parents=True)
-        lines = "\n".join(f"{key} = {value}" for key, value in points.items())
-        (information / "entry_points.txt").write_text(f"[{group}]\n{lines}\n")
-        (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
-        (folder / f"{module}.py").write_text(source)
-        monkeypatch.syspath_prepend(folder)
-        modules.append(module)
-
-    yield put
-    for module in modules:
-        sys.modules.pop(module, None)
 
 
 class ToyTask(Task):

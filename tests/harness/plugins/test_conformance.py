@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from harness import check_algorithm
-from harness.core import Algorithm, Gaussian, Perturbations, Points, UserError
+from harness.core import Algorithm, Gaussian, Majority, Perturbations, Points, UserError
 from harness.plugins.conformance.algorithms import CHECKS, examine_algorithm
 from harness.plugins.registry import ALGORITHMS
 from harness.plugins.template import Template
@@ -135,6 +135,27 @@ class Idle(Template):
     """Says that it asks nothing, and asks."""
 
     smallest_budget = 0
+
+
+class Silent(Template):
+    """Declares a way of answering without tuning, and reports the model as it is."""
+
+    untuned, reference, smallest_budget = Majority(), True, 0
+
+    def ask(self, remaining):
+        return None
+
+    def best(self):
+        return None
+
+
+class Smuggler(Silent):
+    """Tunes nothing, and is no reference."""
+
+    reference = False
+
+    def best(self):
+        return Majority()
 
 
 class Presumptuous(Template):
@@ -349,6 +370,8 @@ WRONG = [
     ("budget", Overdraw, "it asked for 10 evaluations when 1 remained"),
     ("budget", Frugal, "it asked for nothing with a budget of 1"),
     ("budget", Idle, "it declares smallest_budget = 0 and asks all the same"),
+    ("untuned", Silent, "it declares untuned = Majority() and reports None"),
+    ("untuned", Smuggler, "it tunes nothing, and is no reference with smallest_budget = 0"),
     ("best-before-the-first-tell", Presumptuous, "best() was away from the start before the first ask"),
     ("best-is-stable", Moving, "what best() returned after generation"),
     ("inputs-unmodified", Overwriting, "tell() wrote to the losses"),
@@ -399,7 +422,7 @@ def test_all_failures_are_listed_in_one_assertion_error():
     with pytest.raises(AssertionError) as caught:
         check_algorithm(Bad)
     first, *failures = str(caught.value).splitlines()
-    assert first == "Bad fails 2 of 22 checks:"
+    assert first == "Bad fails 2 of 23 checks:"
     assert [line.split(":")[0].strip() for line in failures] == ["description", "budget"]
 
 

@@ -9,7 +9,18 @@ import pytest
 import torch
 
 from harness import check_task
-from harness.core import Block, Cost, Evaluation, Points, Signature, Space, Task, UserError
+from harness.core import (
+    Block,
+    Cost,
+    Evaluation,
+    Majority,
+    Points,
+    Signature,
+    Space,
+    Task,
+    Untuned,
+    UserError,
+)
 from harness.plugins.conformance.tasks import CHECKS, examine_task
 from harness.plugins.registry import TASKS
 
@@ -128,6 +139,28 @@ class OtherMetric(Bowl):
         return [{"accuracy": each["loss"]} for each in scores] if split == "test" else scores
 
 
+class Boastful(Bowl):
+    """Says that it can be answered in every way."""
+
+    def misfit(self, untuned):
+        return None
+
+
+class Unsure(Bowl):
+    """Has a majority, and no score for it."""
+
+    def misfit(self, untuned):
+        return None if isinstance(untuned, Majority) else "unheard of"
+
+    def score(self, candidates, split):
+        tuned = [(None if isinstance(each, Untuned) else each, repetition) for each, repetition in candidates]
+        scores = super().score(tuned, split)
+        return [
+            {"loss": float("nan")} if isinstance(each, Untuned) else score
+            for (each, _), score in zip(candidates, scores, strict=True)
+        ]
+
+
 class OtherStart(Bowl):
     """Takes None for something else."""
 
@@ -180,6 +213,8 @@ WRONG = [
     ("inputs-unmodified", Overwriting, "it wrote to the points"),
     ("inputs-unmodified", Unsigned, "it wrote to the signs"),
     ("score", OtherMetric, "on test it scores ['accuracy'], and its metric is 'loss'"),
+    ("untuned", Boastful, "it has no reason against a way of answering that nobody has described"),
+    ("untuned", Unsure, "on train Majority() scores {'loss': nan}, and the metric is 'loss'"),
     ("start-is-none", OtherStart, "on dev None scores"),
     ("minibatches", TwoMinibatches, "8 generations share 2 minibatches"),
     ("global-random-state", Worldly, "it touched the global random state of numpy"),
@@ -205,7 +240,7 @@ def test_a_right_task_passes_every_check_as_a_class_an_object_and_a_name():
 
 
 def test_failures_raise_and_list_themselves():
-    with pytest.raises(AssertionError, match=r"Tired fails 1 of 12 checks:\n  deterministic: "):
+    with pytest.raises(AssertionError, match=r"Tired fails 1 of 13 checks:\n  deterministic: "):
         check_task(Tired)
 
 

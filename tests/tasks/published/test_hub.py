@@ -102,6 +102,8 @@ def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
 class PlayedHub:
     """A library that has what it is asked for, and remembers what that was."""
 
+    __version__ = "4.0.0"
+
     def __init__(self, rows: list[dict[str, Any]]) -> None:
         self.rows, self.asked = rows, []
 

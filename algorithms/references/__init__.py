@@ -1,0 +1,1 @@
+"""Marked references that tune nothing: what a tuned row has to be better than."""
