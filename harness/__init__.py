@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from harness.core import *  # noqa: F403
     from harness.plugins.conformance import check_algorithm, check_task
     from harness.plugins.functions import BudgetSpent
+    from harness.report.compare import compare
     from harness.report.tables import leaderboard
+    from harness.running.executors import executor_of
     from harness.running.plan import Plan, make_plan
     from harness.running.results import Results, load_results
     from harness.running.sweep_file import Sweep
@@ -30,6 +32,8 @@ _MODULE = {
     "Sweep": "harness.running.sweep_file",
     "check_algorithm": "harness.plugins.conformance",
     "check_task": "harness.plugins.conformance",
+    "compare": "harness.report.compare",
+    "executor_of": "harness.running.executors",
     "leaderboard": "harness.report.tables",
     "load_results": "harness.running.results",
     "make_plan": "harness.running.plan",
@@ -43,6 +47,8 @@ __all__ = [
     "Sweep",
     "check_algorithm",
     "check_task",
+    "compare",
+    "executor_of",
     "leaderboard",
     "load_results",
     "make_plan",

@@ -43,7 +43,7 @@ class Breakdown:
         """Cells that came to an end."""
         self._seconds: dict[Phase, float] = dict.fromkeys(PHASES, 0.0)
         self._clock = clock
-        self._phase: Phase = "bookkeeping"
+        self._phase: Phase | None = "bookkeeping"
         self._since = clock()
 
     @contextmanager
@@ -54,6 +54,26 @@ class Breakdown:
             yield
         finally:
             self._enter(outer)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens inside is counted by others, whose sessions are absorbed."""
+        outer = self._enter(None)
+        try:
+            yield
+        finally:
+            self._enter(outer)
+
+    def absorb(self, session: dict[str, Any]) -> None:
+        """Count another's session as if it had been spent here.
+
+        >>> breakdown = Breakdown(lambda: 0.0)
+        >>> breakdown.absorb({"seconds": {"forward": 2.0}})
+        >>> breakdown.session()["wall_seconds"]
+        2.0
+        """
+        for name, seconds in session["seconds"].items():
+            self._seconds[name] += seconds
 
     @contextmanager
     def answering(self, task: Task) -> Iterator[None]:
@@ -88,9 +108,10 @@ class Breakdown:
             "seconds": dict(self._seconds),
         }
 
-    def _enter(self, name: Phase) -> Phase:
+    def _enter(self, name: Phase | None) -> Phase | None:
         now, outer = self._clock(), self._phase
-        self._seconds[outer] += now - self._since
+        if outer is not None:
+            self._seconds[outer] += now - self._since
         self._since, self._phase = now, name
         return outer
 

@@ -16,14 +16,17 @@ from harness.core.algorithm import Algorithm
 from harness.core.budget import Budget
 from harness.core.population import Population
 from harness.core.task import Evaluation, Protocol, Request, Signature, Split, Task
-from harness.running.cell import CellRun, Failure
+from harness.core.untuned import Candidate
+from harness.running.cell import CellRun, ContractError, Failure
 from harness.running.clock import Breakdown
 from harness.running.energy import Meter, meter_of
+from harness.running.files import StoreError
 from harness.running.member import Member, store_failure
 from harness.running.memory import peak_memory, reset_peak_memory
 from harness.running.observer import Observer
 from harness.running.packs import packed, packs
 from harness.running.store import Store
+from harness.running.watch import Watch
 
 if TYPE_CHECKING:
     from harness.running.plan import Cell
@@ -38,7 +41,7 @@ PATIENCE = 200
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 Asked: TypeAlias = tuple[Member, Population]
-Candidate: TypeAlias = tuple[Member, Population | None]
+Chosen: TypeAlias = tuple[Member, Candidate]
 Ending: TypeAlias = tuple[Member, str, str | None]
 
 
@@ -59,8 +62,12 @@ class Todo:
     cells: Sequence[Cell]
 
 
+class StoppedError(Exception):
+    """The process was told to store what it has and end; what is left runs in another session."""
+
+
 class Cohort:
-    """Runs cells to their ends and stores them.
+    """Runs cells to their ends and stores them; those that another sweep has claimed are left to it.
 
     A cell's losses do not depend on its neighbours: the runner hands all requests of a round to their task at
     once (one by one where ``task.shares_forward`` is False) and leaves the packing to it. Whatever an
@@ -75,6 +82,7 @@ class Cohort:
         breakdown: takes down where the time goes.
         flush_seconds: a kill loses at most about so much work, or ``PATIENCE`` times what storing takes; 0
             stores every round.
+        watch: is told who acts.
     """
 
     def __init__(
@@ -86,6 +94,7 @@ class Cohort:
         observer: Observer,
         breakdown: Breakdown,
         flush_seconds: float,
+        watch: Watch | None = None,
     ) -> None:
         self.store = store
         self.protocol = protocol
@@ -94,11 +103,16 @@ class Cohort:
         self.observer = observer
         self.breakdown = breakdown
         self.flush_seconds = flush_seconds
+        self.watch = watch or Watch()
         self.active: list[Member] = []
         self.meters: dict[torch.device, Meter] = {}
 
     def run(self, todos: Sequence[Todo]) -> None:
-        """Run every cell to its end; as one ends, the next takes its place, of whatever task."""
+        """Run every cell to its end; as one ends, the next takes its place, of whatever task.
+
+        Raises:
+            StoppedError: where ``watch`` says so; what runs is stored first.
+        """
         waiting = deque((todo, cell) for todo in todos for cell in todo.cells)
         flushed, pause = time.monotonic(), self.flush_seconds
         for meter in self.meters.values():
@@ -107,14 +121,20 @@ class Cohort:
             while waiting and self._has_room(waiting[0][0].task):
                 self._start(*waiting.popleft())
             self._round()
+            if self.watch.stopping():
+                self._flush()
+                raise StoppedError
             if time.monotonic() - flushed >= pause:
                 begin = time.monotonic()
-                for member in self.active:
-                    if member.run.resumable:
-                        self._store(member, "running")
+                self._flush()
                 flushed = time.monotonic()
                 if self.flush_seconds:
                     pause = max(self.flush_seconds, PATIENCE * (flushed - begin))
+
+    def _flush(self) -> None:
+        for member in list(self.active):
+            if member.run.resumable:
+                self._store(member, "running")
 
     def _has_room(self, task: Task) -> bool:
         held = sum(member.task.space.size for member in self.active)
@@ -125,7 +145,10 @@ class Cohort:
             self.observer.task_begins(todo.name, todo.cells)
         if (device := todo.task.space.device) not in self.meters:
             self.meters[device] = meter_of(device)
-        folder = self.store.cell(cell.id)
+        with self.breakdown.phase("recording"):
+            folder = self.store.open(cell.id)
+        if folder is None:
+            return
 
         def new_run() -> CellRun:
             shown = Budget(cell.budget)
@@ -136,14 +159,17 @@ class Cohort:
         with self.breakdown.phase("recording"):
             row = self.make_row(cell)
         try:
-            with self.breakdown.phase("recording"):
+            with self.breakdown.phase("recording"), self.watch.acting("replay", [cell.id]):
                 member = Member.enlisted(
                     cell, todo.task, todo.signature, folder, new_run, row, self.observer.note
                 )
+        except StoreError:  # the machine's failure, not the algorithm's
+            raise
         except Exception as error:
             failure = Failure.of(error, "__init__")
             with self.breakdown.phase("recording"):
                 store_failure(folder, todo.signature, row, failure)
+                self.store.claims.release(cell.id)
             self._ended(cell, "failed", failure.reason)
             return
         self.active.append(member)
@@ -155,7 +181,7 @@ class Cohort:
         ending: list[Ending] = []
         for member in list(self.active):
             try:
-                with self._memory_of(member):
+                with self._acting("ask", member):
                     population = member.run.ask()
             except Exception as error:
                 self._fail(member, error, "ask")
@@ -166,7 +192,7 @@ class Cohort:
                 asked.append((member, population))
         for member, population, evaluation in self._evaluate(asked):
             try:
-                with self._memory_of(member):
+                with self._acting("tell", member):
                     crossed = member.run.tell(population, evaluation)
             except Exception as error:
                 self._fail(member, error, "tell")
@@ -182,6 +208,9 @@ class Cohort:
         for member in self.active:
             member.run.close_round()
         self._end([entry for entry in ending if entry[0] in self.active])
+        if found := self.watch.culprit([member.cell.id for member in self.active]):
+            culprit = next(member for member in self.active if member.cell.id == found[0])
+            self._fail(culprit, MemoryError(found[1]), "the run")
 
     def _evaluate(self, asked: list[Asked]) -> list[tuple[Member, Population, Evaluation]]:
         """Packed forwards, whose seconds are split by tokens (by candidates where none are counted)."""
@@ -214,13 +243,14 @@ class Cohort:
         task: Task,
         call: Callable[[list[Item]], Sequence[Answer]],
         items: list[Item],
-        pack: Sequence[Candidate],
+        pack: Sequence[Chosen],
     ) -> tuple[list[Answer | Exception], float, float | None]:
         """Answers to a pack, the seconds they took, and the joules used since the last pack was answered.
 
         So asks and tells are in the joules. The memory that they took is put down to the pack's members.
         """
-        with self._memory_of(*[member for member, _ in pack]):
+        doing = "evaluate" if task.evaluate == call else "score"
+        with self._acting(doing, *[member for member, _ in pack]):
             with self.breakdown.phase("ask"):  # what asking has left for a device to do
                 start = _clock(task)
             with self.breakdown.answering(task):
@@ -229,21 +259,24 @@ class Cohort:
             return answers, end - start, self.meters[task.space.device].lap()
 
     @contextmanager
-    def _memory_of(self, *members: Member) -> Iterator[None]:
-        """Puts the high water of what happens inside down to these cells of one task, and to no others."""
+    def _acting(self, doing: str, *members: Member) -> Iterator[None]:
+        """These cells of one task act: the high water of memory inside is put down to them."""
         reset_peak_memory(members[0].task)
         try:
-            yield
+            with self.watch.acting(doing, [member.cell.id for member in members]):
+                yield
+        except SystemExit as error:
+            raise ContractError(f"it asked the whole process to end ({error})") from error
         finally:
             peak = peak_memory(members[0].task)
             for member in members:
                 member.peak_memory = max(member.peak_memory, peak)
 
     def _score_dev(self, members: list[Member]) -> None:
-        candidates: list[Candidate] = []
+        candidates: list[Chosen] = []
         for member in members:
             try:
-                with self._memory_of(member):
+                with self._acting("best", member):
                     candidates.append((member, member.run.best()))
             except Exception as error:
                 self._fail(member, error, "best")
@@ -253,7 +286,7 @@ class Cohort:
             except Exception as error:
                 self._fail(member, error, "score on dev")
 
-    def _score(self, candidates: list[Candidate], split: Split) -> list[tuple[Candidate, dict[str, float]]]:
+    def _score(self, candidates: list[Chosen], split: Split) -> list[tuple[Chosen, dict[str, float]]]:
         """Score all candidates, packed as in ``_evaluate``; one that cannot be scored fails its cell."""
         good = []
         for task, pack in packs(candidates):
@@ -292,22 +325,29 @@ class Cohort:
         self._leave(member, "failed", failure.reason)
 
     def _leave(self, member: Member, status: str, reason: str | None) -> None:
-        self._store(member, status, reason)
+        if not self._store(member, status, reason):
+            return
         self.active.remove(member)
+        with self.breakdown.phase("recording"):
+            self.store.claims.release(member.cell.id)
         self._ended(member.cell, status, reason)
 
-    def _store(self, member: Member, status: str, reason: str | None = None) -> None:
+    def _store(self, member: Member, status: str, reason: str | None = None) -> bool:
+        """Store a cell, if it is still this process's own: one that was taken for dead has lost it."""
         with self.breakdown.phase("recording"):
-            member.store(status, reason)
+            if self.store.claims.holds(member.cell.id):
+                member.store(status, reason)
+                return True
+        self.active.remove(member)
+        self.observer.note(f"{member.cell.id}: another sweep has taken it over, and runs it")
+        return False
 
     def _ended(self, cell: Cell, status: str, reason: str | None) -> None:
         self.breakdown.cells += 1
         self.observer.ended(cell, status, reason)
 
 
-def _score(
-    task: Task, split: Split, pairs: Sequence[tuple[Population | None, int]]
-) -> list[dict[str, float]]:
+def _score(task: Task, split: Split, pairs: Sequence[tuple[Candidate, int]]) -> list[dict[str, float]]:
     return task.score(pairs, split)
 
 

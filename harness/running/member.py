@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.task import Signature, Task
 from harness.running.cell import CellRun, Failure
-from harness.running.files import DamagedError
+from harness.running.files import DamagedError, StoreError
 from harness.running.fragments import CellFolder
 from harness.running.replay import MismatchError, replay
 
@@ -73,6 +73,8 @@ class Member:
                     peak, shared = state.row.get("peak_memory"), state.row.get("seconds_shared")
                     stored = state.fragments, int(peak or 0), bool(shared), state.row.get("energy")
                     return cls(cell, task, signature, folder, run, row, *stored)
+        except StoreError:  # what cannot be read now may be good
+            raise
         except Exception as error:
             known = isinstance(error, (DamagedError, MismatchError))
             reason = error if known else Failure.of(error, "replay").reason

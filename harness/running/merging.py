@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +13,12 @@ import yaml
 from harness.core.errors import UserError
 from harness.core.task import Signature
 from harness.plugins.build import DEFAULT_OBJECTIVE
+from harness.plugins.messages import short
 from harness.plugins.spec import Spec
 from harness.running.files import DamagedError, read_json
 from harness.running.fragments import CellFolder
+from harness.running.lookup import read_plan
+from harness.running.plain import check_plain
 from harness.running.plan import Cell, Plan, canonical_task
 from harness.running.results import Results, collect, load_results
 from harness.running.schema import SCHEMA_VERSION
@@ -66,7 +70,7 @@ def merge(sources: Sequence[Path | str], out: Path | str) -> Results:
         store.begin(plan.to_json(), plan.sweep.to_yaml())
         for cell, source in holders.values():
             if source.folder(cell).path.is_dir():
-                shutil.copytree(source.folder(cell).path, store.cell(cell.id).path)
+                _copy(source.folder(cell).path, store.cell(cell.id).path)
         for source in found:
             for key, machine in _environments(source.path).items():
                 store.add_environment(key, machine)
@@ -76,13 +80,27 @@ def merge(sources: Sequence[Path | str], out: Path | str) -> Results:
     return load_results(target)
 
 
+def _copy(source: Path, target: Path) -> None:
+    """The files of a cell; whatever else lies there is none of gradfree's."""
+    target.mkdir()
+    for file in sorted(source.iterdir()):
+        if file.is_file() and not file.is_symlink():
+            shutil.copy2(file, target)
+
+
 def _read(path: Path) -> _Source:
-    if not (path / PLAN).is_file():
-        raise UserError(f"{path}: holds no {PLAN}, so it is no result of gradfree that can be merged")
+    check_plain(path)
+    if not os.path.isfile(path / PLAN):  # unlike Path's, False for any text that can be no path
+        raise UserError(
+            f"{short(path)}: holds no {PLAN}, so it is no result of gradfree; "
+            "name a folder that a sweep has written"
+        )
+    plan = read_plan(path)
     if being_written(path):
         raise UserError(f"{path}: a sweep is writing here; wait for it")
     for file in sorted((path / CELLS).glob("*/status.json")):
         try:
+            CellFolder(file.parent).check()
             version = read_json(file)["schema_version"]
         except (DamagedError, KeyError, TypeError) as error:
             raise UserError(f"{file}: {error}; run the sweep again to mend it") from error
@@ -91,7 +109,15 @@ def _read(path: Path) -> _Source:
                 f"{path}: has results of schema {version}, and this version of gradfree makes schema "
                 f"{SCHEMA_VERSION}; run its sweep again with this version"
             )
-    return _Source(path, Plan.from_json((path / PLAN).read_text(encoding="utf-8")))
+    source = _Source(path, plan)
+    for cell in plan.cells:  # a damaged one would stand for a whole one of another source
+        folder = source.folder(cell)
+        try:
+            if (state := folder.state()) is not None:
+                folder.tables(state)
+        except DamagedError as error:
+            raise UserError(f"{folder.path}: {error}; run the sweep again to mend it") from error
+    return source
 
 
 def _compare_sweeps(found: Sequence[_Source]) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from harness.plugins.messages import visible
 from harness.running.observer import Observer
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Bars(_Counting):
     def task_begins(self, task: str, cells: Sequence[Cell]) -> None:
         """Show the bar of the task."""
         super().task_begins(task, cells)
-        self._bars[task] = self.progress.add_task(escape(task), total=self.tasks[task].total)
+        self._bars[task] = self.progress.add_task(escape(visible(task)), total=self.tasks[task].total)
 
     def advanced(self, cell: Cell, evaluations: int) -> None:
         """Move both bars."""
@@ -120,7 +121,7 @@ class Bars(_Counting):
 
     def note(self, line: str) -> None:
         """A line above the bars."""
-        self.progress.console.print(escape(line), highlight=False)
+        self.progress.console.print(escape(visible(line)), highlight=False)
 
     def end(self) -> None:
         """Take the bars away."""
@@ -155,4 +156,4 @@ class Lines(_Counting):
     def note(self, line: str) -> None:
         """One line."""
         self._said = time.monotonic()
-        print(line, file=self.stream, flush=True)
+        print(visible(line), file=self.stream, flush=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache, cached_property
@@ -12,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import UserError
 from harness.plugins.build import algorithm_class
+from harness.plugins.messages import short
 from harness.plugins.options import all_options
 from harness.plugins.registry import ALGORITHMS
 from harness.plugins.spec import Spec, TaskSpec, parse_task
+from harness.running.checksums import check_tables, with_checksums
 from harness.running.files import DamagedError, read_parquet
 from harness.running.fragments import CellFolder
+from harness.running.plain import check_plain
 from harness.running.schema import FRAGMENTED, SCHEMA_VERSION, TABLES, make_table, to_frame, validate
 from harness.running.store import CELLS, PLAN
 
@@ -76,30 +81,31 @@ def load_results(path: Path | str) -> Results:
         UserError: where there is no result, or it cannot be read.
     """
     folder = Path(path)
-    if not folder.is_dir():
-        raise UserError(f"{folder}: there is no such folder; run a sweep with --out {folder}")
+    if not os.path.isdir(folder):  # unlike Path's, False for any text that can be no path
+        raise UserError(f"{short(folder)}: there is no such folder; run a sweep with --out {short(folder)}")
+    check_plain(folder)
     if (folder / "runs.parquet").exists():
         try:
             tables = {name: read_parquet(folder / f"{name}.parquet") for name in TABLES}
             for name, table in tables.items():
                 validate(name, table)
+            check_tables(tables)
         except (DamagedError, ValueError) as error:
             raise UserError(f"{folder}: {error}; run the sweep again to rebuild its tables") from error
         return Results(folder, tables)
     if not (folder / PLAN).exists():
-        raise UserError(f"{folder}: holds neither runs.parquet nor {PLAN}, so it is no result of gradfree")
+        raise UserError(
+            f"{folder}: holds neither runs.parquet nor {PLAN}, so it is no result of gradfree; "
+            "name a folder that a sweep has written"
+        )
     return Results(folder, collect(folder, load_plan_cells(folder)))
 
 
 def load_plan_cells(folder: Path) -> Sequence[Cell]:
     """The cells of a folder's plan; raises UserError."""
-    from harness.running.plan import Plan
+    from harness.running.lookup import read_plan
 
-    try:
-        text = (folder / PLAN).read_text(encoding="utf-8")
-        return Plan.from_json(text).cells
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder / PLAN}: cannot be read; run the sweep again into this folder") from error
+    return read_plan(folder).cells
 
 
 def collect(folder: Path, cells: Sequence[Cell]) -> dict[str, pa.Table]:
@@ -128,7 +134,8 @@ def collect(folder: Path, cells: Sequence[Cell]) -> dict[str, pa.Table]:
         runs.append({**plan_row(cell), **state.row, "status": state.status})
         for name, table in tables.items():
             parts[name].append(table)
-    return {"runs": make_table("runs", runs)} | {name: pa.concat_tables(p) for name, p in parts.items()}
+    joined = {name: pa.concat_tables(tables) for name, tables in parts.items()}
+    return with_checksums({"runs": make_table("runs", runs)} | joined)
 
 
 def plan_row(cell: Cell) -> dict[str, Any]:
@@ -146,7 +153,7 @@ def plan_row(cell: Cell) -> dict[str, Any]:
         "smoke": cell.smoke,
         "options": json.dumps(dict(algorithm.options)),
         "reference": cell.reference,
-        "provider": _provider(algorithm.name),
+        "provider": _provider(algorithm.name, tuple(sys.path)),
         "repetition": cell.repetition,
         "data_seed": cell.data_seed,
         "algorithm_seed": cell.algorithm_seed,
@@ -186,7 +193,8 @@ def _plain(value: Any) -> Any:
 
 
 @cache
-def _provider(name: str) -> str | None:
+def _provider(name: str, path: tuple[str, ...]) -> str | None:
+    """The distribution that brings an algorithm, found once for each search path."""
     try:
         return ALGORITHMS.provider(name)
     except UserError:  # results are read on machines that lack the plugin they were made with

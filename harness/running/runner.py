@@ -1,4 +1,4 @@
-"""From a plan to a folder of results: what is done stays, what is not is run, model by model."""
+"""Cells of a plan in this process: what is done stays, what is not is run, model by model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.core.algorithm import Algorithm
 from harness.core.budget import Budget
 from harness.core.errors import UserError
 from harness.core.task import Protocol, Signature, Task
-from harness.plugins.build import naming
+from harness.plugins.build import build_algorithm, naming
 from harness.running.cell import Failure
 from harness.running.clock import Breakdown
 from harness.running.cohort import Cohort, Todo
@@ -18,10 +18,12 @@ from harness.running.files import DamagedError
 from harness.running.fragments import CellState
 from harness.running.member import store_failure
 from harness.running.observer import Observer
-from harness.running.results import collect, run_row
+from harness.running.results import run_row
 from harness.running.store import Store
+from harness.running.watch import Watch
 
 if TYPE_CHECKING:
+    from harness.plugins.build import Builder
     from harness.running.plan import Cell
 
 FLUSH_SECONDS = 5.0
@@ -41,6 +43,15 @@ class Workshop:
     task: Callable[[Cell], Task]
     algorithm: Callable[[Cell, Task, Budget], Algorithm]
 
+    @classmethod
+    def of(cls, builder: Builder) -> Workshop:
+        """The objects that a builder makes."""
+
+        def algorithm(cell: Cell, task: Task, budget: Budget) -> Algorithm:
+            return build_algorithm(cell.spec, task.space, budget, cell.algorithm_seed)
+
+        return cls(lambda cell: builder.task(cell.task), algorithm)
+
 
 def run_cells(
     cells: Sequence[Cell],
@@ -53,9 +64,9 @@ def run_cells(
     breakdown: Breakdown | None = None,
     retry: bool = False,
     flush_seconds: float = FLUSH_SECONDS,
-    planned: Sequence[Cell] | None = None,
+    watch: Watch | None = None,
 ) -> None:
-    """Run what is not done and write the derived tables.
+    """Run what is not done, but for what another sweep of the folder runs at the same time.
 
     Cells that have ended stay as they are, whatever their end; one that was broken off goes on from its
     log of losses (deterministic algorithms without gradients) or starts again.
@@ -70,16 +81,17 @@ def run_cells(
         breakdown: takes down where the time goes.
         retry: run cells again that failed or timed out.
         flush_seconds: how often unfinished cells are stored; 0 for every round.
-        planned: all that the derived tables show; by default the cells that are run.
+        watch: is told who acts.
 
     Raises:
         UserError: before any cell runs, where a task says that it cannot be made as it is written, or where
             its stored results were made with other data or another model.
+        StoppedError: where ``watch`` says so.
     """
     watcher, breakdown = observer or Observer(), breakdown or Breakdown()
     wanted = [cell for cell in cells if cell.skip is None]
     with breakdown.phase("recording"):
-        done = _triage(wanted, store, watcher, retry)
+        done = triage(wanted, store, watcher, retry)
     watcher.begin(wanted, [cell for cell in wanted if cell.id in done])
 
     def make_row(cell: Cell) -> dict[str, Any]:
@@ -103,21 +115,24 @@ def run_cells(
             watcher.task_begins(name, todo)
             for cell in todo:
                 with breakdown.phase("recording"):
-                    store_failure(store.cell(cell.id), None, make_row(cell), failure)
+                    if (folder := store.open(cell.id)) is None:
+                        continue
+                    store_failure(folder, None, make_row(cell), failure)
+                    store.claims.release(cell.id)
                 breakdown.cells += 1
                 watcher.ended(cell, "failed", failure.reason)
-        cohort = Cohort(store, protocol, workshop.algorithm, make_row, watcher, breakdown, flush_seconds)
+        cohort = Cohort(
+            store, protocol, workshop.algorithm, make_row, watcher, breakdown, flush_seconds, watch
+        )
         for company in _companies(todos):
             cohort.run(company)
-        with breakdown.phase("recording"):
-            for cell in wanted:  # those too that ended in a session that was broken off
-                store.cell(cell.id).settle()
-            store.write_tables(collect(store.path, planned or cells))
     finally:
         watcher.end()
 
 
-def _triage(cells: Sequence[Cell], store: Store, observer: Observer, retry: bool) -> dict[str, CellState]:
+def triage(
+    cells: Sequence[Cell], store: Store, observer: Observer, retry: bool = False
+) -> dict[str, CellState]:
     """The cells that have ended and can be read back; damaged ones, and failures on retry, are cleared."""
     done = {}
     for cell in cells:
@@ -127,12 +142,13 @@ def _triage(cells: Sequence[Cell], store: Store, observer: Observer, retry: bool
             if state is not None and state.done:
                 folder.tables(state)
         except DamagedError as error:
-            observer.note(f"{cell.id} ({cell.task}, {cell.algorithm}): runs again: {error}")
-            folder.clear()
+            if store.claims.take(cell.id):
+                observer.note(f"{cell.id} ({cell.task}, {cell.algorithm}): runs again: {error}")
+                folder.clear()
             continue
         if state is None or not state.done:
             continue
-        if retry and state.status != "finished":
+        if retry and state.status != "finished" and store.claims.take(cell.id):
             folder.clear()
         else:
             done[cell.id] = state

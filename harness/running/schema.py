@@ -11,6 +11,7 @@ others are the same, byte for byte, on one type of machine and one version of th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -68,7 +69,7 @@ RUNS = (
     Column("options", "string", "", "The options that hold, given or tuned, as JSON."),
     Column("settings", "string", "", "All options with their defaults, as JSON; missing until it runs."),
     Column("inside", "string", "", "What ran, where that leaves it open: a wizard's choice, stages."),
-    Column("reference", "bool", "", "A marked reference (first-order or untuned), not a contestant."),
+    Column("reference", "bool", "", "A marked reference (first-order, or nothing is tuned), not a contestant."),
     Column("provider", "string", "", "Distributions and versions: its own, and those that search for it."),
     Column("repetition", "int64", "", "Counted from 0; the data split of a repetition is everyone's."),
     Column("data_seed", "int64", "", "Seed of the data splits."),
@@ -193,6 +194,54 @@ def make_table(table: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=arrow_schema(table))
 
 
+def check_row(table: str, row: Mapping[str, Any]) -> None:
+    """Raise ValueError, in one line, for a column that is unknown or a value that it cannot hold.
+
+    >>> check_row("losses", {"id": "a", "loss": 1})
+    >>> check_row("losses", {"id": 7})
+    Traceback (most recent call last):
+        ...
+    ValueError: losses: id is 7, no string
+    """
+    known = {column.name: column.dtype for column in TABLES[table]}
+    for name, value in row.items():
+        if name not in known:
+            raise ValueError(f"{table} has no column {name!r}")
+        fits = isinstance(value, _TYPES[known[name]])
+        if known[name] != "bool" and isinstance(value, bool):
+            fits = False
+        if known[name] == "int64" and fits:
+            fits = abs(value) < 2**63
+        if value is not None and not fits:
+            raise ValueError(f"{table}: {name} is {str(value)[:40]}, no {known[name]}")
+        if value is not None and name in JSON_COLUMNS and mapping_of(value) is None:
+            raise ValueError(f"{table}: {name} is {value[:40]}, no JSON of names and values")
+
+
+def mapping_of(text: str) -> dict[str, Any] | None:
+    """The names and values of a column of ``JSON_COLUMNS``; None for a text that is something else.
+
+    >>> mapping_of('{"sigma": 0.1}'), mapping_of("[1]"), mapping_of("{")
+    ({'sigma': 0.1}, None, None)
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+JSON_COLUMNS = ("options", "settings")
+"""Columns of ``runs`` that hold names and values as JSON."""
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "int64": (int,),
+    "float64": (int, float),
+    "bool": (bool,),
+}
+
+
 def validate(table: str, data: pa.Table) -> None:
     """Raise ValueError, in one line, unless the columns are those of the schema."""
     expected, found = arrow_schema(table), data.schema
@@ -203,6 +252,10 @@ def validate(table: str, data: pa.Table) -> None:
     for name in expected.names:
         if found.field(name).type != expected.field(name).type:
             raise ValueError(f"{table}: {name} is {found.field(name).type}, not {expected.field(name).type}")
+    for name in JSON_COLUMNS if table == "runs" else ():
+        for text in data.column(name).unique().to_pylist():
+            if text is not None and mapping_of(text) is None:
+                raise ValueError(f"{table}: {name} is {text[:40]}, no JSON of names and values")
 
 
 def to_frame(data: pa.Table) -> pd.DataFrame:
@@ -215,5 +268,6 @@ def to_frame(data: pa.Table) -> pd.DataFrame:
     import pyarrow as pa
 
     types = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
-    frame: pd.DataFrame = data.to_pandas(types_mapper=types.get)
+    # Without the metadata that pandas may have written: a stranger's could make an index of a column.
+    frame: pd.DataFrame = data.replace_schema_metadata(None).to_pandas(types_mapper=types.get)
     return frame

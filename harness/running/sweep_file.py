@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,23 +13,32 @@ import yaml
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 
 from harness.core.errors import UserError
-from harness.plugins.definitions import FILE_KEYS, Definitions
-from harness.plugins.messages import complaint, did_you_mean, shown
+from harness.plugins.definitions import FILE_KEYS, Definitions, expanded
+from harness.plugins.messages import complaint, did_you_mean, short, shown
 from harness.running.smoke import cut
 from harness.running.sweep_keys import (
     STRICT,
     DatasetKeys,
+    Evaluations,
     ExceptionKeys,
     ModelKeys,
     Names,
-    Positive,
+    OriginKeys,
     ProtocolKeys,
     PublishedKeys,
+    Repetitions,
+    Text,
     TuningKeys,
 )
 
 if TYPE_CHECKING:
     from harness.core.task import Protocol
+
+
+LARGEST = 2**20
+"""Bytes of a sweep file."""
+MOST = 100_000
+"""Values that a sweep file may hold; what aliases repeat counts each time."""
 
 
 class Sweep(BaseModel):
@@ -51,9 +61,9 @@ class Sweep(BaseModel):
 
     tasks: Names
     algorithms: Names
-    repetitions: Positive = 3
-    budget: Positive = 200
-    objective: str = "cross-entropy"
+    repetitions: Repetitions = 3
+    budget: Evaluations = 200
+    objective: Text = "cross-entropy"
     protocol: ProtocolKeys = ProtocolKeys()
     datasets: dict[str, DatasetKeys] = {}
     models: dict[str, ModelKeys] = {}
@@ -61,7 +71,7 @@ class Sweep(BaseModel):
     exceptions: tuple[ExceptionKeys, ...] = ()
     published: tuple[PublishedKeys, ...] = ()
     smoke: bool = False
-    out: str | None = None
+    out: Text | None = None
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     dtype: Literal["float32", "float64", "bfloat16"] = "float32"
 
@@ -86,7 +96,7 @@ class Sweep(BaseModel):
         """
         if self.out is None:
             return Path("results") / (Path(self._file).stem if self._file else "sweep")
-        return (Path.cwd() if "out" in self._flags else self._folder) / Path(self.out).expanduser()
+        return (Path.cwd() if "out" in self._flags else self._folder) / expanded(self.out)
 
     @classmethod
     def load(cls, source: str | Path) -> Sweep:
@@ -98,16 +108,17 @@ class Sweep(BaseModel):
         >>> Sweep.load("quick").budget
         200
         """
-        path = Path(source).expanduser()
         if str(source) in suites():
             text = (importlib.resources.files("harness.suites") / f"{source}.yaml").read_text("utf-8")
             return cls._made(_parsed(text, str(source)), Path.cwd(), str(source))
-        if not path.is_file():
-            raise UserError(
-                f"{source}: no such sweep file, and no shipped suite: {did_you_mean(str(source), suites())}"
-            )
+        path = expanded(str(source))
+        if not os.path.isfile(path):  # unlike Path's, False for any text that can be no path
+            known = did_you_mean(str(source), suites())
+            raise UserError(f"{short(source)}: no such sweep file, and no shipped suite: {known}")
         try:
-            text = path.read_text("utf-8")
+            if path.stat().st_size > LARGEST:
+                raise UserError(f"{source}: is no sweep file: larger than {LARGEST:,} bytes; name another")
+            text = path.read_text("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"{source}: cannot be read: {error}; a sweep file is YAML in UTF-8") from error
         return cls._made(_parsed(text, str(source)), path.absolute().parent, str(source))
@@ -181,10 +192,17 @@ class Sweep(BaseModel):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Sweep:
         """The sweep that ``to_dict`` made; raises UserError for anything else."""
+        if not isinstance(data, Mapping):
+            raise UserError(f"a sweep must be a mapping of keys to values, got {shown(data)}")
         keys = {key: value for key, value in data.items() if key != "origin"}
-        origin = data.get("origin", {})
-        folder = Path(origin.get("folder", Path.cwd()))
-        return cls._made(keys, folder, origin.get("file"), frozenset(origin.get("flags", ())))
+        try:
+            origin = OriginKeys.model_validate(data.get("origin", {}))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            parts = ["origin", *(str(part) for part in first["loc"])]
+            raise UserError(f"{'.'.join(parts)}: {complaint(first)}") from None
+        folder = Path.cwd() if origin.folder is None else Path(origin.folder)
+        return cls._made(keys, folder, origin.file, frozenset(origin.flags))
 
     @classmethod
     def _made(
@@ -194,8 +212,7 @@ class Sweep(BaseModel):
             sweep = cls.model_validate(dict(keys))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            parts = [each for each in first["loc"] if not isinstance(each, int)]
-            key = ".".join(each if each.isprintable() else shown(each) for each in parts)
+            key = _key(first, keys)
             flagged = file is None or key.split(".")[0] in flags
             place = _flag(key) if flagged else f"{file}: {key}"
             raise UserError(f"{place}: {_said(first)}") from None
@@ -217,6 +234,22 @@ def suites() -> list[str]:
 
 def _flag(key: str) -> str:
     return "--" + key.replace("_", "-")
+
+
+def _key(error: Any, given: Any) -> str:
+    """The place of an error as keys with points between; what it says of the types of a union is left out."""
+    parts: list[str] = []
+    for part in error["loc"]:
+        if isinstance(part, int):
+            given = given[part] if isinstance(given, list | tuple) and part < len(given) else None
+            continue
+        missing = error["type"] == "missing" and part == error["loc"][-1]
+        own = {str(name): value for name, value in given.items()} if isinstance(given, Mapping) else {}
+        if part not in own and not missing:
+            break
+        parts.append(short(part))
+        given = own.get(part)
+    return ".".join(parts)
 
 
 def _said(error: Any) -> str:
@@ -246,6 +279,11 @@ def _keys(place: tuple[str | int, ...]) -> list[str]:
 class _Loader(yaml.BaseLoader):
     """Plain text, lists, mappings and null: ``no`` stays a word, and a key given twice is an error."""
 
+    def construct_document(self, node: yaml.Node) -> Any:
+        """What a document holds, where that is not too much."""
+        _count(node, {})
+        return super().construct_document(node)
+
     def construct_scalar(self, node: yaml.ScalarNode) -> Any:
         """The text as written, or None."""
         return None if node.style is None and node.value in ("", "~", "null") else node.value
@@ -253,9 +291,33 @@ class _Loader(yaml.BaseLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """A mapping of distinct keys."""
         mapping = super().construct_mapping(node, deep)
+        if None in mapping:
+            raise yaml.constructor.ConstructorError(
+                None, None, "a key is empty; write its name before the colon", node.start_mark
+            )
         if len(mapping) < len(node.value):
             raise yaml.constructor.ConstructorError(None, None, "a key is given twice", node.start_mark)
         return mapping
+
+
+def _count(node: yaml.Node, known: dict[int, int]) -> int:
+    """The values of a node with all that aliases repeat, of which a few lines can make billions."""
+    if id(node) in known:
+        if not known[id(node)]:
+            raise yaml.constructor.ConstructorError(
+                None, None, "an alias stands inside of what it names; write it out", node.start_mark
+            )
+        return known[id(node)]
+    known[id(node)] = 0
+    inner: list[Any] = node.value if isinstance(node, yaml.CollectionNode) else []
+    parts = [each for pair in inner for each in (pair if isinstance(pair, tuple) else (pair,))]
+    total = 1 + sum(_count(part, known) for part in parts)
+    if total > MOST:
+        raise yaml.constructor.ConstructorError(
+            None, None, f"more than {MOST:,} values; write less, and fewer aliases", node.start_mark
+        )
+    known[id(node)] = total
+    return total
 
 
 def _parsed(text: str, file: str) -> dict[str, Any]:
@@ -265,8 +327,12 @@ def _parsed(text: str, file: str) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        if isinstance(error, RecursionError):
+            problem = "lists and mappings stand too deep in one another"
         hint = '; inside [...] a name with brackets is quoted: ["openai-es[population=32]"]'
-        raise UserError(f"{file}: no YAML{line}: {problem}{hint if 'but got' in problem else ''}") from None
+        raise UserError(
+            f"{file}: no YAML{line}: {problem}{hint if 'but got' in problem else '; mend it'}"
+        ) from None
     if not isinstance(data, dict):
         raise UserError(f"{file}: holds no keys; write at least tasks: [...] and algorithms: [...]")
     return data

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from harness.core.errors import UserError
+from harness.plugins.messages import shown
 from harness.plugins.spec import split_list
 
 STRICT = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, allow_inf_nan=False)
@@ -20,9 +22,34 @@ def _listed(given: Any) -> Any:
         raise ValueError(str(error)) from error
 
 
-Positive = Annotated[int, Field(ge=1)]
+def _without_nul(given: str) -> str:
+    """A text that can be part of a path."""
+    if "\0" in given:
+        raise ValueError("must not hold the character NUL; remove it")
+    return given
+
+
+_TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Marks that turn the direction of writing, by which a name may look like another."""
+
+
+def _seen(given: str) -> str:
+    """A name that can be seen; one of a template may hold line breaks."""
+    for letter in given:
+        if letter in _TURNING or (unicodedata.category(letter) == "Cc" and letter not in "\n\t"):
+            raise ValueError(f"{shown(given)} holds the invisible character U+{ord(letter):04X}; remove it")
+    return given
+
+
+Positive = Annotated[int, Field(ge=1, lt=2**31)]
+Evaluations = Annotated[int, Field(ge=1, le=2**53)]
+"""Of one cell; whole numbers beyond it are not told apart in every table."""
+Repetitions = Annotated[int, Field(ge=1, le=100_000)]
+"""Each is a cell of every task and algorithm, all of which a plan holds."""
+Text = Annotated[str, Field(min_length=1), AfterValidator(_without_nul)]
+Name = Annotated[str, AfterValidator(_seen)]
 Names = Annotated[
-    tuple[str, ...],
+    tuple[Name, ...],
     BeforeValidator(_listed),
     Field(min_length=1),
 ]
@@ -67,16 +94,16 @@ class DatasetKeys(BaseModel):
 
     model_config = STRICT
 
-    train: str
-    test: str
-    dev: str | None = None
-    text: str | tuple[str, ...] | None = None
-    label: str | None = None
-    template: str | None = None
-    words: dict[str, str] | None = None
+    train: Text
+    test: Text
+    dev: Text | None = None
+    text: Text | tuple[Text, ...] | None = None
+    label: Text | None = None
+    template: Text | None = None
+    words: dict[str, Text] | None = None
     columns: Columns | None = None
     max_tokens: Positive | None = None
-    alternatives: tuple[str, ...] | None = None
+    alternatives: tuple[Text, ...] | None = None
 
 
 class ModelKeys(BaseModel):
@@ -88,7 +115,7 @@ class ModelKeys(BaseModel):
 
     model_config = ConfigDict(**{**STRICT, "extra": "allow"})
 
-    path: str
+    path: Text
 
 
 class TuningKeys(BaseModel):
@@ -103,7 +130,7 @@ class TuningKeys(BaseModel):
 
     model_config = STRICT
 
-    trials: Positive = 8
+    trials: Annotated[int, Field(ge=1, le=10_000)] = 8
 
 
 class ExceptionKeys(BaseModel):
@@ -123,7 +150,7 @@ class ExceptionKeys(BaseModel):
     model_config = STRICT
 
     tasks: Names
-    budget: Positive | None = None
+    budget: Evaluations | None = None
     algorithms: Names | None = None
     train_rows: Positive | None = None
     dev_rows: Positive | None = None
@@ -133,6 +160,25 @@ class ExceptionKeys(BaseModel):
         """What it changes of the protocol."""
         given = {"train_rows": self.train_rows, "dev_rows": self.dev_rows}
         return {name: value for name, value in given.items() if value is not None}
+
+
+class OriginKeys(BaseModel):
+    """Where a stored sweep came from: what ``Sweep.to_dict`` says beside its keys.
+
+    Args:
+        folder: that relative paths start from.
+        file: the sweep file, as it was named; None for flags alone.
+        flags: keys that flags gave.
+
+    >>> OriginKeys(folder="/data", flags=["budget"]).flags
+    ('budget',)
+    """
+
+    model_config = STRICT
+
+    folder: Text | None = None
+    file: str | None = None
+    flags: tuple[str, ...] = ()
 
 
 class PublishedKeys(BaseModel):
@@ -151,8 +197,8 @@ class PublishedKeys(BaseModel):
 
     model_config = STRICT
 
-    task: str
-    algorithm: str
-    metric: str
+    task: Text
+    algorithm: Text
+    metric: Text
     value: float
-    source: str
+    source: Text

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.core.algorithm import Algorithm
-from harness.core.budget import Budget
-from harness.core.task import Task
-from harness.plugins.build import build_algorithm
 from harness.running.clock import Breakdown
-from harness.running.environment import environment, environment_key
+from harness.running.executors.base import Executor, Session
+from harness.running.executors.inline import Inline
 from harness.running.observer import Observer
 from harness.running.plan import Cell, builder_of, make_plan
-from harness.running.results import Results, load_results
-from harness.running.runner import FLUSH_SECONDS, Workshop, run_cells
+from harness.running.results import Results, collect, load_results
+from harness.running.runner import FLUSH_SECONDS
 from harness.running.store import Store
 from harness.running.sweep_file import Sweep
 from harness.running.tuning import resolved
@@ -29,6 +26,7 @@ def sweep(
     progress: Observer | None = None,
     breakdown: Breakdown | None = None,
     flush_seconds: float = FLUSH_SECONDS,
+    executor: Executor | None = None,
     **overrides: Any,
 ) -> Results:
     """Run a sweep, or what is missing of it, and read its tables.
@@ -42,6 +40,7 @@ def sweep(
         progress: is told how it goes; None for silence.
         breakdown: takes down where the time goes, where it began before this call.
         flush_seconds: how often unfinished cells are stored.
+        executor: where the cells are run (``executor_of``); by default in this process.
         overrides: keys of a sweep file, such as ``budget`` or ``repetitions``.
 
     Raises:
@@ -53,48 +52,39 @@ def sweep(
     >>> results.runs["status"].tolist()
     ['finished', 'finished']
     """
-    breakdown = breakdown or Breakdown()
-    with breakdown.phase("loading"):
-        words = source if isinstance(source, Sweep) else Sweep.load(source)
-        words = words.override(**overrides)
-        builder = builder_of(words)
-        plan = make_plan(words, builder)
-
-    def make_task(cell: Cell) -> Task:
-        return builder.task(cell.task)
-
-    def make_algorithm(cell: Cell, task: Task, budget: Budget) -> Algorithm:
-        return build_algorithm(cell.spec, task.space, budget, cell.algorithm_seed)
-
-    machine = environment(builder.device, builder.dtype)
-    with Store(Path(out) if out is not None else words.output) as store:
-        with breakdown.phase("recording"):
-            store.begin(plan.to_json(), words.to_yaml())
-            store.add_environment(environment_key(machine), machine)
-        if strangers := store.strangers(cell.id for cell in plan.cells):
-            (progress or Observer()).note(
-                f"{store.path}: {len(strangers)} stored cells belong to another plan; "
-                f"they stay in {store.path / 'cells'} and are left out of the tables"
-            )
-        run = partial(
-            run_cells,
-            store=store,
-            workshop=Workshop(make_task, make_algorithm),
-            protocol=builder.protocol,
-            environment=environment_key(machine),
-            observer=progress,
-            breakdown=breakdown,
-            retry=retry,
-            flush_seconds=flush_seconds,
-            planned=plan.cells,
-        )
-        try:
-            run([cell for cell in plan.cells if cell.kind != "tuned"])
-            if words.tuning is not None:
-                with breakdown.phase("recording"):
-                    tuned = resolved(plan.cells, store)
-                run(tuned)
+    breakdown, observer = breakdown or Breakdown(), progress or Observer()
+    with executor or Inline() as runs:
+        with breakdown.phase("loading"):
+            words = source if isinstance(source, Sweep) else Sweep.load(source)
+            words = words.override(**overrides)
+            builder = builder_of(words, planning=runs.planning)
+            plan = make_plan(words, builder)
+        with Store(Path(out) if out is not None else words.output) as store:
             with breakdown.phase("recording"):
-                return load_results(store.path)
-        finally:
-            store.add_session(breakdown.session())
+                store.begin(plan.to_json(), words.to_yaml())
+            if strangers := store.strangers(cell.id for cell in plan.cells):
+                observer.note(
+                    f"{store.path}: {len(strangers)} stored cells belong to another plan; "
+                    f"they stay in {store.path / 'cells'} and are left out of the tables"
+                )
+            runs.begin(Session(words, builder, store, observer, breakdown, flush_seconds))
+            try:
+                runs.run([cell for cell in plan.cells if cell.kind != "tuned"], retry)
+                if words.tuning is not None:
+                    with breakdown.phase("recording"):
+                        tuned = resolved(plan.cells, store)
+                    runs.run(tuned, retry)
+                with breakdown.phase("recording"):
+                    write_tables(store, plan.cells)
+                    return load_results(store.path)
+            finally:
+                runs.end()
+                store.add_session(breakdown.session())
+
+
+def write_tables(store: Store, cells: Sequence[Cell]) -> None:
+    """Wait until the disk has the cells, and write the derived tables of all of them."""
+    for cell in cells:  # those too that ended in a session that was broken off
+        if cell.skip is None:
+            store.cell(cell.id).settle()
+    store.write_tables(collect(store.path, cells))

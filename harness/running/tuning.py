@@ -114,7 +114,8 @@ def resolved(cells: Sequence[Cell], store: Store) -> list[Cell]:
             cell = replace(cell, trial=0)
         else:
             cell = replace(cell, trial=best.trial, variant=best.variant, effort=effort)
-        _settle(cell, defaults[cell.task, cell.algorithm, cell.repetition], store)
+        if store.claims.take(cell.id):
+            _settle(cell, defaults[cell.task, cell.algorithm, cell.repetition], store)
         found.append(cell)
     return found
 

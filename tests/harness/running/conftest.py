@@ -30,6 +30,7 @@ from harness.running.plan import Cell
 from harness.running.results import Results, load_results
 from harness.running.runner import Workshop, run_cells
 from harness.running.store import Store
+from harness.running.sweeping import write_tables
 
 
 class Quadratic(Task):
@@ -308,6 +309,7 @@ def run(
             observer=observer,
             **options,
         )
+        write_tables(store, cells)
     return load_results(out)
 
 

@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from harness import Sweep, UserError, load_results, sweep
+from harness.running.checksums import sealed
 from harness.running.merging import merge
 from harness.running.plan import Plan
 
@@ -31,11 +32,11 @@ def copied(source, target):
 
 
 def edit(folder, change):
-    """Change the status files of a folder."""
+    """Change the status files of a folder, as if they had been stored so."""
     for file in folder.glob("cells/*/status.json"):
         content = json.loads(file.read_text())
         change(content)
-        file.write_text(json.dumps(content))
+        file.write_text(json.dumps(sealed(content)))
 
 
 def test_what_both_hold_is_there_once_and_all_else_too(parts, tmp_path):

@@ -110,6 +110,42 @@ def test_the_untouched_model_is_added_once():
     assert [cell.reference for cell in plan.cells] == [True, True, False, False]
 
 
+TEXT = "sentiment/reference/prompt"
+UNTUNED = ["zero-shot", "majority-class", "in-context", "linear-probe"]
+
+
+def algorithms_of(**keys) -> list[str]:
+    cells = make_plan(Sweep.from_flags(**{"algorithms": "random", "repetitions": 1, **keys})).cells
+    assert all(cell.reference and not cell.evaluations for cell in cells if cell.algorithm != "random")
+    return [cell.algorithm for cell in cells if cell.skip is None]
+
+
+def test_a_text_task_has_all_references_that_tune_nothing():
+    assert algorithms_of(tasks=TEXT) == ["random", *UNTUNED]
+    assert algorithms_of(tasks=f"{TEXT}[objective=accuracy]") == ["random", *UNTUNED]
+
+
+def test_a_reference_that_is_listed_takes_the_place_of_the_usual_one():
+    found = algorithms_of(tasks=TEXT, algorithms="in-context[shots=4],in-context[shots=8],random")
+    usual = ["zero-shot", "majority-class", "linear-probe"]
+    assert found == ["in-context[shots=4]", "in-context[shots=8]", "random", *usual]
+
+
+def test_a_reference_that_does_not_fit_has_no_row_unless_it_was_asked_for():
+    assert algorithms_of(tasks="sphere") == ["random", "zero-shot"]
+    cells = make_plan(Sweep.from_flags(tasks="sphere", algorithms="linear-probe", repetitions=1)).cells
+    skips = [(cell.algorithm, cell.skip) for cell in cells]
+    assert skips == [("linear-probe", "it is no task of texts with labels"), ("zero-shot", None)]
+
+
+def test_the_references_of_a_task_change_no_other_cell():
+    cells = make_plan(Sweep.from_flags(tasks=TEXT, algorithms="random,in-context", repetitions=2)).cells
+    plain = make_plan(Sweep.from_flags(tasks=TEXT, algorithms="random", repetitions=2)).cells
+    assert [cell for cell in cells if cell.algorithm != "in-context"] == [
+        cell for cell in plain if cell.algorithm != "in-context"
+    ]
+
+
 def test_a_misfit_is_decided_now_and_the_other_cells_run():
     plan = make_plan(sweep(tasks="planned-function[dimension=11],planned-function", algorithms="planned"))
     skips = [(cell.dimension, cell.skip) for cell in plan.cells if cell.algorithm == "planned"]

@@ -105,12 +105,20 @@ def test_an_empty_folder_is_taken(tmp_path, toys):
     assert len(toys.run(tmp_path, [toys.cell("walk")]).runs) == 1
 
 
-def test_two_sweeps_cannot_write_into_one_folder(tmp_path):
-    with Store(tmp_path):
-        assert being_written(tmp_path)
-        with pytest.raises(UserError, match="another sweep is writing"):
-            Store(tmp_path).__enter__()
+def test_two_sweeps_of_one_plan_share_a_folder_and_another_plan_has_to_wait(tmp_path):
     assert not being_written(tmp_path)
+    with Store(tmp_path) as first, Store(tmp_path) as second, Store(tmp_path) as other:
+        assert being_written(tmp_path)
+        first.begin("the plan", "a sweep")
+        (tmp_path / "runs.parquet").touch()
+        second.begin("the plan", "a sweep")
+        assert (tmp_path / "runs.parquet").exists()  # what the first is writing stays
+        with pytest.raises(UserError, match="another sweep is writing here, with another plan"):
+            other.begin("another plan", "another sweep")
+    assert not being_written(tmp_path)
+    with Store(tmp_path) as later:
+        later.begin("another plan", "another sweep")
+    assert (tmp_path / "plan.json").read_text() == "another plan"
 
 
 def test_tables_of_a_sweep_that_was_broken_off_are_read_from_its_cells(tmp_path, toys):

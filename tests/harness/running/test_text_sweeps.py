@@ -29,6 +29,7 @@ datasets:
 """
 
 
+ROWS = ["random", "zero-shot", "majority-class", "in-context", "linear-probe"]
 GOOD = ["charming", "clever", "funny", "fresh", "gripping", "lovely", "moving", "sharp"]
 BAD = ["awful", "boring", "clumsy", "dull", "flat", "lame", "messy", "poor"]
 
@@ -63,13 +64,14 @@ def news(tmp_path, monkeypatch):
 def test_the_stored_sweep_file_runs_again_where_the_paths_were_relative(news, tmp_path):
     out = tmp_path / "out"
     first = sweep(news, out=out)
-    assert first.runs["status"].tolist() == ["finished", "finished"]
+    assert first.runs["status"].tolist() == ["finished"] * len(ROWS)
+    assert first.runs["algorithm"].tolist() == ROWS
     again, watching = sweep(out / "sweep.yaml"), Watching()
     assert again.path.resolve() == tmp_path / "elsewhere" / "results" / "sweep"
     for table in ("losses", "metrics"):
         pd.testing.assert_frame_equal(getattr(first, table), getattr(again, table), check_exact=True)
     sweep(out / "sweep.yaml", out=out, progress=watching)
-    assert (len(watching.done), watching.ran) == (2, [])
+    assert (len(watching.done), watching.ran) == (len(ROWS), [])
 
 
 def test_the_stored_sweep_file_goes_on_in_the_folder_that_the_first_one_named(news, tmp_path):
@@ -93,7 +95,7 @@ def test_more_repetitions_and_another_timeout_leave_finished_cells_alone(tmp_pat
     watching = Watching()
     more = sweep(words, out=tmp_path, repetitions=2, protocol={"timeout": 300.0}, progress=watching)
     ids = first.runs["id"].tolist()
-    assert more.runs["status"].tolist() == ["finished"] * 4
+    assert more.runs["status"].tolist() == ["finished"] * 2 * len(ROWS)
     assert watching.done == ids
     assert sorted(watching.ran) == sorted(set(more.runs["id"]) - set(ids))
     kept = more.runs[more.runs["id"].isin(ids)].reset_index(drop=True)

@@ -12,6 +12,7 @@ from harness.plugins.build import algorithm_class
 from harness.plugins.options import all_options, typed_options
 from harness.plugins.registry import ALGORITHMS, TASKS
 from harness.plugins.spec import Spec
+from harness.running.checksums import sealed
 from harness.running.files import read_json, write_json
 from harness.running.observer import Observer
 from harness.running.plan import Plan, make_plan
@@ -230,7 +231,7 @@ def test_another_best_trial_clears_what_followed_the_old_one(tmp_path):
     file = tmp_path / "cells" / trials["id"].iloc[0] / "status.json"
     content = read_json(file)
     content["row"]["dev_metric"] = -1.0  # better than any
-    write_json(file, content)
+    write_json(file, sealed(content))
     again = sweep(words("random"), out=tmp_path).runs
     moved = again[(again["kind"] == "tuned") & (again["algorithm"] == "random")]
     assert set(moved["trial"]) == {trials["trial"].iloc[0]}

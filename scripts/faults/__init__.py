@@ -1,0 +1,1 @@
+"""Faults put into a sweep from outside: kills, failing file operations, damaged files."""
