@@ -1,5 +1,5 @@
 """``python -m harness.cli`` is ``gradfree``."""
 
-from harness.cli import main
+from harness.cli import process
 
-main()
+process()

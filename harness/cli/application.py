@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import typer
 
 from harness.core.errors import UserError
+from harness.plugins.messages import short, visible
 
 app = typer.Typer(
     name="gradfree",
@@ -23,8 +27,22 @@ _UsageError: Any = typer.BadParameter.__bases__[0]
 """Words that typer cannot make sense of; the class has no public name of its own in all of its versions."""
 
 
+def process() -> NoReturn:
+    """The entry point of a process: ``main``, and an end that no library can spoil."""
+    try:
+        main()
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 0
+    atexit._run_exitfuncs()
+    with suppress(BrokenPipeError):  # who read the output has had enough of it
+        sys.stdout.flush()
+        sys.stderr.flush()
+    # Threads that pyarrow has left were seen to abort a loaded machine's interpreter while it was taken down.
+    os._exit(code)
+
+
 def main() -> NoReturn:
-    """The entry point: what is the user's to mend ends with one line and exit code 2."""
+    """All verbs: what is the user's to mend ends with one line and exit code 2."""
     try:
         # Not standalone: typer would print its own usage errors, in a box. It then returns the code of an
         # Exit; a verb returns None.
@@ -33,7 +51,12 @@ def main() -> NoReturn:
         _refuse(str(error))
     except _UsageError as error:
         # Without words stands the one who asked for nothing at all, and was shown the help.
-        _refuse(error.format_message())
+        said, verb = error.format_message(), getattr(error.ctx, "command_path", "gradfree")
+        _refuse(f"{said}; see {verb} --help" if said.strip() else said)
+    except OSError as error:
+        if error.filename is None or isinstance(error, BrokenPipeError):
+            raise
+        _refuse(f"{short(error.filename)}: {error.strerror}; name another path, or see to its permissions")
     except KeyboardInterrupt:
         typer.echo("gradfree: stopped", err=True)
         sys.exit(130)
@@ -41,5 +64,5 @@ def main() -> NoReturn:
 
 def _refuse(said: str) -> NoReturn:
     if said.strip():
-        typer.echo(f"gradfree: error: {' '.join(said.split())}", err=True)
+        typer.echo(visible(f"gradfree: error: {' '.join(said.split())}"), err=True)
     sys.exit(2)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from harness.plugins.messages import visible
+
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions
 
 SMOKE_RUN = "a smoke run: its figures say nothing about the real models and data"
 
@@ -27,10 +30,20 @@ def show_results(results: Any) -> None:
 
 
 def console() -> Console:
-    """As wide as the terminal; 100 columns where there is none and nothing else is said."""
-    from rich.console import Console
+    """As wide as the terminal; 100 columns where there is none and nothing else is said.
 
-    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100)
+    What it prints tells the terminal nothing but colours: names that come with results are shown, not obeyed.
+    """
+    from rich.console import Console
+    from rich.segment import Segment
+
+    class Careful(Console):
+        def render(self, renderable: Any, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+            for segment in super().render(renderable, options):
+                known = segment.control is not None
+                yield segment if known else Segment(visible(segment.text), segment.style)
+
+    return Careful(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100)
 
 
 def print_rows(rows: list[dict[str, Any]], columns: list[str]) -> None:
@@ -69,4 +82,6 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def print_json(content: Any) -> None:
     """Content as JSON."""
-    typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
+    from harness.report.escaping import as_json
+
+    typer.echo(as_json(content))

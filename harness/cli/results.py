@@ -25,8 +25,26 @@ def leaderboard(
         str, typer.Option("--format", help="table, csv, json, markdown or latex; all but the first to paste.")
     ] = "table",
     by: Annotated[str, typer.Option(help="A table for each task, tuning or family.")] = "task",
+    columns: Annotated[
+        str,
+        typer.Option(
+            help="results; promises (cost, stability, generalisation); ert (expected running times); "
+            "data (the metric at several numbers of examples)."
+        ),
+    ] = "results",
     metric: Annotated[
-        str | None, typer.Option(help="Another than the tasks' own, of those that were measured.")
+        str | None,
+        typer.Option(
+            help="Another than the tasks' own, of those that were measured; NAME:min or NAME:max where "
+            "nothing says which values are better."
+        ),
+    ] = None,
+    at_budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="As if each run had stopped after N evaluations (or tokens=N, seconds=N); compares on dev.",
+        ),
     ] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the table to this file too.")] = None,
     as_json: AsJson = False,
@@ -35,6 +53,7 @@ def leaderboard(
     from harness.report.boards import board as grouped
     from harness.report.formats import FORMATS, rendered
     from harness.report.metrics import measured_by
+    from harness.report.stopping import Limit, stopped_at
     from harness.report.tables import leaderboard as board_of
     from harness.report.tables import overall, write_leaderboard
     from harness.report.terminal import show_board, show_leaderboard
@@ -42,16 +61,21 @@ def leaderboard(
 
     if form not in FORMATS:
         raise UserError(f"--format: {form!r} is none of {', '.join(FORMATS)}")
-    if as_json and (form != "table" or by != "task"):
+    if as_json and (form != "table" or by != "task" or columns != "results" or at_budget is not None):
         raise UserError("--json prints the tasks' table; leave out --json and give --format json")
-    results = load_results(out)
-    if metric is not None:
+    if csv is not None and at_budget is not None:
+        raise UserError("--csv writes the table of whole runs; leave out --csv and give --format csv")
+    limit = None if at_budget is None else Limit.parse(at_budget)
+    results, split, about = load_results(out), "test", ""
+    if limit is not None:
+        (results, about), split = stopped_at(results, limit, metric), "dev"
+    elif metric is not None:
         results = measured_by(results, metric)
     if csv is not None:
         try:
             write_leaderboard(results, csv)
         except OSError as error:
-            raise UserError(f"--csv: {csv} cannot be written: {error.strerror}") from error
+            raise UserError(f"--csv: {csv} cannot be written: {error.strerror}; name another file") from error
     if as_json:
         board = board_of(results)
         summary = overall(board)
@@ -63,28 +87,15 @@ def leaderboard(
                 "note": summary.note,
             }
         )
-    detail = grouped(results, by)
+    detail = grouped(results, by, columns, split, about)
     if form != "table":
         typer.echo(rendered(detail, form), nl=False)
-    elif by == "task":
+    elif (by, columns, split) == ("task", "results", "test"):
         board = board_of(results)
         show_leaderboard(board, overall(board), console(), detail)
     else:
         show_board(detail, console())
     return None
-
-
-@app.command()
-def report(
-    out: Folder,
-    to: Annotated[Path | None, typer.Option(help="The file to write; by default OUT/report.html.")] = None,
-    title: Annotated[str | None, typer.Option(help="Of the page; by default the folder's name.")] = None,
-) -> None:
-    """Write a report: one HTML file that needs no network."""
-    from harness.report.writing import write_report
-    from harness.running.results import load_results
-
-    typer.echo(f"{write_report(load_results(out), to, title)} is written; open it in a browser")
 
 
 @app.command()

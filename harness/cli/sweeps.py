@@ -16,6 +16,7 @@ from harness.cli.words import (
     Device,
     Dtype,
     Evaluations,
+    Executor,
     Folder,
     Objective,
     Repetitions,
@@ -134,19 +135,38 @@ def sweep(
     dtype: Dtype = None,
     smoke: Smoke = False,
     trials: Trials = None,
+    executor: Executor = "local",
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that run cells; each has its share of the cores, or a GPU.")
+    ] = 1,
+    memory: Annotated[
+        float | None, typer.Option(min=0.1, help="GiB that a worker may hold; by default its share of 90 %.")
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="With which a worker computes; by default its share of the cores."),
+    ] = None,
+    shards: Annotated[
+        int, typer.Option(min=1, help="Devices on which each worker evaluates a population.")
+    ] = 1,
+    address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster; by default the one that is here.")
+    ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Run failed and timed-out cells again.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a sweep, or go on with one: the same command again runs only what is missing.
 
-    A cell that fails is a row of the results, with its reason; the others go on.
+    A cell that fails is a row of the results, with its reason; the others go on, even where it kills its
+    process. The same sweep may be given several times at once: each runs what the others do not.
     """
     from harness.running.clock import Breakdown, in_words
 
     flags, breakdown = flags_of(locals()), Breakdown()
     with breakdown.phase("loading"):
         from harness.report.tables import write_leaderboard
+        from harness.running.executors import executor_of
         from harness.running.progress import watching
         from harness.running.store import sessions
         from harness.running.sweeping import sweep as run_sweep
@@ -154,7 +174,16 @@ def sweep(
         words = sweep_of(source, flags)
     folder = out or words.output
     try:
-        results = run_sweep(words, out=folder, retry=retry, progress=watching(quiet), breakdown=breakdown)
+        results = run_sweep(
+            words,
+            out=folder,
+            retry=retry,
+            progress=watching(quiet),
+            breakdown=breakdown,
+            executor=executor_of(
+                executor, workers, memory=memory, threads=threads, shards=shards, address=address
+            ),
+        )
     except KeyboardInterrupt:
         typer.echo(f"stopped; the same command goes on where it was (results in {folder})", err=True)
         raise typer.Exit(130) from None

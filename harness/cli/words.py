@@ -31,6 +31,12 @@ Smoke = Annotated[
 Trials = Annotated[
     int | None, typer.Option(help="Tune the options of every algorithm by so many trials each.", min=1)
 ]
+Executor = Annotated[
+    str,
+    typer.Option(
+        envvar="GRADFREE_EXECUTOR", help="Where cells run: local (processes of this machine), ray or inline."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from harness.core.errors import UserError
-from harness.report.entries import SCORED, entries, family
-from harness.report.statistics import mean_interval, paired_tests
+from harness.report.columns import ABOUT, BY_TASK, COLUMNS, flat, names_of, results_of
+from harness.report.entries import SCORED, entries, families, family
+from harness.report.promises import PROMISES
+from harness.report.shots import shots
+from harness.report.standing import TEXTS, about_cells, note, standing
+from harness.report.statistics import Interval, RunTime, paired_tests
 from harness.report.study import LEVEL, Study
 from harness.report.tables import leaderboard
 from harness.running.results import Results
@@ -21,8 +24,6 @@ BY = ("task", "tuning", "family")
 """What a leaderboard has a table for each of."""
 
 _HEAD = ["group", "algorithm", "kind", "reference", "rank", "tie", "metric", "planned"]
-_TAIL = ["options", "provider", "reason"]
-_ENDS = ("", "_low", "_high", "_n")
 
 
 class Board(NamedTuple):
@@ -30,20 +31,26 @@ class Board(NamedTuple):
 
     Args:
         by: what a group is: a task, the tasks of a tuning, or the algorithms of a family.
-        measures: the measured quantities; each has the columns ``m``, ``m_low``, ``m_high``, ``m_n``: a mean
-            with its 95% interval and how many values it is of.
+        measures: the measured quantities; each has the columns ``m``, ``m_low``, ``m_high``, ``m_n``: a value
+            with its 95% interval and how many runs it is of (``m_successes`` of them, for running times).
         rows: beside them ``group``, ``algorithm``, ``kind``, ``reference``, ``rank``, ``tie``, ``metric``,
             ``planned`` (cells), ``options``, ``provider``, ``reason``; the best first in each group.
         notes: what a group is over, and what was left out of it, by group.
+        headings: of the measures, as people read them; ``{metric}`` stands for the group's metric.
+        about: what holds for the whole board, in sentences.
     """
 
     by: str
     measures: tuple[str, ...]
     rows: pd.DataFrame
     notes: dict[str, str]
+    headings: Mapping[str, str] = {}
+    about: str = ""
 
 
-def board(results: Results, by: str = "task") -> Board:
+def board(
+    results: Results, by: str = "task", columns: str = "results", split: str = "test", about: str = ""
+) -> Board:
     """The leaderboard of a sweep.
 
     By task, the measures are means over repetitions with Student t intervals: ``test`` and ``dev`` metric,
@@ -51,14 +58,21 @@ def board(results: Results, by: str = "task") -> Board:
     intervals: ``gain`` (0 is zero-shot, 1 the better first-order reference) and ``level`` (the metric, where
     all tasks have the same one); ``rank`` is the average over blocks of task and repetition.
 
+    Other columns are the ``promises`` (cost, stability, generalisation, gain over zero-shot), by task the
+    expected running times (``ert``), and for tasks at several numbers of examples the metric at each
+    (``data``). Ranks are by the metric, whatever the columns.
+
     ``tie`` says of each row whether paired tests tell it from the best: best, tied, worse, not enough data.
 
     Args:
         results: of a sweep, finished or not.
         by: ``task``, ``tuning`` or ``family``.
+        columns: ``results``, ``promises``, ``ert`` or ``data``.
+        split: ``dev`` where the results' ``test_metric`` is of dev, as ``stopped_at`` leaves them.
+        about: what holds for the whole board.
 
     Raises:
-        UserError: for a word that is none of those.
+        UserError: for a word that is none of those, and for columns that do not go with the groups.
 
     >>> from harness.report.example import example
     >>> made = board(example().results)
@@ -66,35 +80,39 @@ def board(results: Results, by: str = "task") -> Board:
     [['mezo', 1.0, 'best', 3], ['random', 2.0, 'not enough data', 3]]
     >>> board(example().results, "family").rows[["group", "algorithm", "rank", "gain_n"]].values.tolist()[0]
     ['gradient estimators', 'mezo', 1.0, 6]
+    >>> board(example().results, columns="promises").rows[["algorithm", "tokens_ratio"]].values.tolist()[0]
+    ['mezo', 1.0]
     """
-    if by not in BY:
-        raise UserError(f"--by: {by!r} is none of {', '.join(BY)}")
+    for option, word, known in (("by", by, BY), ("columns", columns, COLUMNS)):
+        if word not in known:
+            raise UserError(f"--{option}: {word!r} is none of {', '.join(known)}")
+    if by != "task" and columns in ("ert", "data"):
+        raise UserError(f"--columns: {columns} stand task by task; leave out --by {by}")
+    about = " ".join(filter(None, [about, ABOUT.get(columns, "")]))
+    if columns == "data":
+        return _by_data(results, about)
     if by == "task":
-        return _by_task(results)
-    return _by_tuning(results) if by == "tuning" else _by_family(results)
+        return _by_task(results, columns, split, about)
+    return (_by_tuning if by == "tuning" else _by_family)(Study(results), columns, split, about)
 
 
-def _by_task(results: Results) -> Board:
-    measures = ("test", "dev", "tokens", "seconds")
+def _by_task(results: Results, columns: str, split: str, about: str) -> Board:
     cells = entries(results.runs)
+    made = results_of(cells, split) if columns == "results" else BY_TASK[columns](Study(results))
     scored = cells[cells["status"].isin(SCORED) & cells["test_metric"].notna()]
-    sources = {"test": "test_metric", "dev": "dev_metric", "tokens": "tokens", "seconds": "seconds"}
-    values = {
-        key: {name: group[source].astype("float64").tolist() for name, source in sources.items()}
-        for key, group in scored.groupby(["task", "entry"], sort=False)
-    }
-    about = _about(cells, ["task", "entry"])
+    said = about_cells(cells, ["task", "entry"])
+    of_task = dict(list(scored.groupby("task", sort=False)))
     rows = []
     for task, lines in leaderboard(results).groupby("task", sort=False):
-        ties = _ties(lines, scored[scored["task"] == task])
+        ties = _ties(lines, of_task.get(task, scored[:0]))
         for line in lines.to_dict("records"):
-            key = (task, line["algorithm"])
+            key = (str(task), str(line["algorithm"]))
             row = {name: line[name] for name in ("algorithm", "reference", "rank", "metric", "planned")}
-            row |= {"group": task, "tie": ties[line["algorithm"]], **about[key]}
-            for name in measures:
-                row |= _ended(name, mean_interval(values[key][name] if key in values else []))
+            row |= {"group": task, "tie": ties[line["algorithm"]], **said[key]}
+            for name, value in made.values.get(key, {}).items():
+                row |= flat(name, value)
             rows.append(row)
-    return Board("task", measures, _frame(rows, measures), {})
+    return _made("task", made.headings, rows, made.notes, about, RunTime if columns == "ert" else Interval)
 
 
 def _ties(lines: pd.DataFrame, scored: pd.DataFrame) -> dict[str, str]:
@@ -120,89 +138,68 @@ def _said(p: float) -> str:
     return "not enough data" if math.isnan(p) else "worse" if p < LEVEL else "tied"
 
 
-def _by_tuning(results: Results) -> Board:
-    tunings = results.runs["tuning"].fillna("no model").tolist()
-    table, rows, notes = results.tables["runs"], [], {}
+def _by_tuning(study: Study, columns: str, split: str, about: str) -> Board:
+    tunings = study.runs["tuning"].astype(object).where(study.runs["tuning"].notna(), "no model")
+    rows, notes = [], {}
     for tuning in dict.fromkeys(tunings):
-        part = table.take([place for place, each in enumerate(tunings) if each == tuning])
-        study = Study(Results(results.path, {**results.tables, "runs": part}))
-        rows += _standing(study, dict.fromkeys(study.entries, str(tuning)))
-        notes[str(tuning)] = _note(study)
-    measures = ("gain", "level")
-    return Board("tuning", measures, _frame(rows, measures), notes)
+        part = study.part(tunings == tuning)
+        rows += standing(part, dict.fromkeys(part.entries, str(tuning)), columns)
+        notes[str(tuning)] = note(part)
+    return _made("tuning", _headings(columns, split), rows, notes, about)
 
 
-def _by_family(results: Results) -> Board:
-    study, measures = Study(results), ("gain", "level")
+def _by_family(study: Study, columns: str, split: str, about: str) -> Board:
+    known = families(study.results.path)
     named = zip(study.runs["entry"], study.runs["algorithm"], strict=True)
-    rows = _standing(study, {entry: family(algorithm) for entry, algorithm in named})
-    groups = dict.fromkeys(row["group"] for row in rows)
-    rows.sort(key=lambda row: list(groups).index(row["group"]))
-    note = f"ranked among all families; {_note(study)}"
-    return Board("family", measures, _frame(rows, measures), dict.fromkeys(groups, note))
+    rows = standing(study, {entry: known.get(a) or family(a) for entry, a in named}, columns)
+    groups = list(dict.fromkeys(row["group"] for row in rows))
+    rows.sort(key=lambda row: groups.index(row["group"]))
+    said = f"ranked among all families; {note(study)}"
+    return _made("family", _headings(columns, split), rows, dict.fromkeys(groups, said), about)
 
 
-def _standing(study: Study, group: Mapping[str, str]) -> list[dict[str, Any]]:
-    about = _about(study.runs, ["entry"])
-    planned = study.runs["entry"].value_counts()
-    ranks = dict(zip(study.blocks.contestants, study.ranks.ranks, strict=True))
-    rows = []
-    for entry in study.entries:
-        row = {
-            "group": group[entry],
-            "algorithm": entry,
-            "reference": entry in study.references,
-            "rank": float(ranks.get(entry, math.nan)),
-            "tie": study.tie(entry),
-            "metric": study.common_metric or "",
-            "planned": int(planned[entry]),
-            **about[(entry,)],
-        }
-        rows.append(row | _ended("gain", study.gain(entry)) | _ended("level", study.level(entry)))
-    return rows
+def _headings(columns: str, split: str) -> dict[str, str]:
+    if columns == "promises":
+        return dict(PROMISES)
+    return {"gain": "gain", "level": f"level ({'dev ' * (split == 'dev')}{{metric}})"}
 
 
-def _note(study: Study) -> str:
-    blocks = len(study.blocks.scores)
-    tasks = f"{len(study.tasks)} task{'s' * (len(study.tasks) != 1)}"
-    parts = [f"{tasks}, ranks over {blocks} blocks of task and repetition"]
-    if not math.isnan(distance := study.ranks.difference):
-        parts.append(f"ranks closer than {distance:.2f} cannot be told apart (Nemenyi, 5 %)")
-    return "; ".join([*parts, *filter(None, [study.blocks.note])])
+def _by_data(results: Results, about: str) -> Board:
+    """Of each task that is there at several numbers of examples: the metric at each of them."""
+    found = shots(results)
+    if not found:
+        raise UserError(
+            "--columns: no task was run at several numbers of examples; add it with other ones, as in "
+            "sentiment/reference/prompt[per_class=4]"
+        )
+    study, rows, notes = Study(results), [], {}
+    headings = {f"k{k}": f"k = {k}" for k in sorted({each.k for each in found.values()})}
+    for base in dict.fromkeys(each.base for each in found.values()):
+        own = {task: each.k for task, each in found.items() if each.base == base}
+        part = study.part(study.runs["task"].isin(list(own)))
+        values = results_of(part.runs).values
+        planned = part.runs.groupby("entry")["repetition"].nunique()
+        for row in standing(part, dict.fromkeys(part.entries, base), "none"):
+            row["planned"] = int(planned[row["algorithm"]])  # of one k, as n is
+            for task, k in own.items():
+                if (task, row["algorithm"]) in values:
+                    row |= flat(f"k{k}", values[task, row["algorithm"]]["test"])
+            rows.append(row)
+        metric = part.common_metric or "metric"
+        notes[base] = f"test {metric} with k examples of each class; rank over all k; {note(part)}"
+    return _made("task", headings, rows, notes, about)
 
 
-def _about(cells: pd.DataFrame, keys: list[str]) -> dict[Any, dict[str, str]]:
-    """What ran in the cells of a row: kind, options that hold, versions, and why some did not finish."""
-    found: dict[Any, dict[str, dict[str, None]]] = {}
-    for cell in cells.to_dict("records"):
-        about = found.setdefault(tuple(cell[key] for key in keys), {name: {} for name in ("kind", *_TAIL)})
-        for name, text in (
-            ("kind", _text(cell["kind"]) or "default"),
-            ("options", _options(_text(cell["options"]))),
-            ("provider", _text(cell["provider"])),
-            ("reason", _text(cell["reason"]) if cell["status"] != "finished" else ""),
-        ):
-            if text:
-                about[name][text] = None
-    return {key: {name: " | ".join(texts) for name, texts in about.items()} for key, about in found.items()}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _options(stored: str) -> str:
-    try:
-        return ", ".join(f"{name}={value}" for name, value in json.loads(stored).items())
-    except (ValueError, AttributeError):
-        return ""
-
-
-def _ended(name: str, values: Sequence[float]) -> dict[str, float]:
-    """An interval or estimate as its four columns."""
-    return {f"{name}{end}": value for end, value in zip(_ENDS, values, strict=True)}
-
-
-def _frame(rows: list[dict[str, Any]], measures: Sequence[str]) -> pd.DataFrame:
-    columns = [*_HEAD, *(name + end for name in measures for end in _ENDS), *_TAIL]
-    return pd.DataFrame(rows, columns=columns)
+def _made(
+    by: str,
+    headings: Mapping[str, str],
+    rows: list[dict[str, Any]],
+    notes: dict[str, str],
+    about: str,
+    sample: type = Interval,
+) -> Board:
+    """The board of these rows; a measure that a row lacks is missing, of no runs."""
+    frame = pd.DataFrame(rows, columns=[*_HEAD, *names_of(list(headings), sample), *TEXTS])
+    counts = [name for name in frame.columns if name.endswith(("_n", "_successes"))]
+    frame[counts] = frame[counts].astype("float64").fillna(0).astype("int64")
+    return Board(by, tuple(headings), frame, notes, headings, about)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import unicodedata
-from collections.abc import Iterable
 
 from harness.report.study import LEVEL, Study
+from harness.report.wording import listed, many, plain
 
 
 def finding(study: Study) -> list[str]:
@@ -29,7 +28,7 @@ def finding(study: Study) -> list[str]:
     said += _gain(study)
     if study.blocks.note and len(study.blocks.contestants) > 1:
         said.append(
-            f"Aggregates are over what all compared contestants have: {_plain(study.blocks.note, 600)}."
+            f"Aggregates are over what all compared contestants have: {plain(study.blocks.note, 600)}."
         )
     return said
 
@@ -38,9 +37,9 @@ def _scope(study: Study) -> str:
     counts = study.runs["status"].value_counts()
     cells = ", ".join(f"{count} {status}" for status, count in counts.items())
     return (
-        f"{_many(len(study.contestants), 'contestant')} and {_many(len(study.references), 'reference')} on "
-        f"{_many(len(study.tasks), 'task')}, {_many(int(study.runs['repetition'].nunique()), 'repetition')}: "
-        f"{_many(len(study.runs), 'cell')} ({cells})."
+        f"{many(len(study.contestants), 'contestant')} and {many(len(study.references), 'reference')} on "
+        f"{many(len(study.tasks), 'task')}, {many(int(study.runs['repetition'].nunique()), 'repetition')}: "
+        f"{many(len(study.runs), 'cell')} ({cells})."
     )
 
 
@@ -51,8 +50,8 @@ def _best(study: Study) -> list[str]:
     best = study.contestants[0]
     rank = study.ranks.ranks[compared.index(best)]
     first = (
-        f"{_plain(best)} has the best average rank: {rank:.2f} of {len(compared)} over "
-        f"{_many(study.ranks.blocks, 'block')} of task and repetition."
+        f"{plain(best)} has the best average rank: {rank:.2f} of {len(compared)} over "
+        f"{many(study.ranks.blocks, 'block')} of task and repetition."
     )
     if study.tests.note:
         return [first, f"Whether that is more than chance cannot be said: {study.tests.note}."]
@@ -62,9 +61,9 @@ def _best(study: Study) -> list[str]:
     tests = f"paired signed-rank tests, Holm-corrected, p < {LEVEL:g}"
     if not worse:
         return [first, f"No test tells it apart from any other ({tests} would)."]
-    said = f"It is better than {_list(worse)} ({tests})."
+    said = f"It is better than {listed(worse)} ({tests})."
     if tied:
-        said += f" It cannot be told apart from {_list(tied)}."
+        said += f" It cannot be told apart from {listed(tied)}."
     return [first, said]
 
 
@@ -82,14 +81,14 @@ def _gain(study: Study) -> list[str]:
         interval = "" if math.isnan(gain.low) else f" [{100 * gain.low:.0f}, {100 * gain.high:.0f}]"
         names = dict.fromkeys(name for task, (name, _) in study.first_order.items() if task in scale.values)
         said.append(
-            f"{_plain(most)} reaches {100 * gain.value:.0f} %{interval} of what first-order tuning "
-            f"({_list(names)}) gains over zero-shot, the most of all contestants (interquartile mean "
-            f"over {len(scale.values)} of {_many(len(study.tasks), 'task')})."
+            f"{plain(most)} reaches {100 * gain.value:.0f} %{interval} of what first-order tuning "
+            f"({listed(names)}) gains over zero-shot, the most of all contestants (interquartile mean "
+            f"over {len(scale.values)} of {many(len(study.tasks), 'task')})."
         )
     if scale.undefined:
         said.append(
             "Gain is undefined on "
-            + _list(f"{task} ({reason})" for task, reason in scale.undefined.items())
+            + listed(f"{task} ({reason})" for task, reason in scale.undefined.items())
             + "."
         )
     ahead = [
@@ -98,24 +97,7 @@ def _gain(study: Study) -> list[str]:
         if (study.means.loc[task, study.contestants] >= first).any()
     ]
     if ahead:
-        said.append(f"A contestant's mean reaches that of first-order tuning on {_list(ahead)}.")
+        said.append(f"A contestant's mean reaches that of first-order tuning on {listed(ahead)}.")
     elif study.first_order:
         said.append("On no task does a contestant's mean reach that of first-order tuning.")
     return said
-
-
-def _plain(text: str, most: int = 80) -> str:
-    """Text on one line, without marks that turn the direction of what follows, and not endless."""
-    shown = "".join(letter for letter in " ".join(text.split()) if unicodedata.category(letter) != "Cf")
-    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
-
-
-def _list(names: Iterable[str], most: int = 12) -> str:
-    """Names with commas; of many, how many more there are."""
-    shown = [_plain(name) for name in names]
-    more = f" and {len(shown) - most} more" if len(shown) > most else ""
-    return ", ".join(shown[:most]) + more
-
-
-def _many(count: int, thing: str) -> str:
-    return f"{count:,} {thing}{'s' * (count != 1)}"

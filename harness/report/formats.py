@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from harness.core.errors import UserError
 from harness.report.boards import Board
+from harness.report.escaping import as_csv, as_json
 
 FORMATS = ("table", "csv", "json", "markdown", "latex")
 
-_MARKS = {"best": "*", "tied": "=", "not enough data": "?"}
+MARKS = {"best": "*", "tied": "=", "not enough data": "?"}
+"""Of a rank: whether tests tell it from the best."""
 LEGEND = (
     "n: values that a mean is of, of those planned; [95 % interval]. * best; = not told from the best by "
     "paired signed-rank tests (Holm, p < 0.05); ? too few blocks for a test; ref: a reference, not ranked."
@@ -28,6 +31,8 @@ _LATEX = {
     "[": "{[}",
     "]": "{]}",
     "–": "--",
+    "×": r"$\times$",
+    "∞": r"$\infty$",
     **{mark: f"\\{mark}" for mark in "&%$#_{}"},
 }
 
@@ -40,15 +45,16 @@ def rendered(board: Board, form: str) -> str:
 
     >>> from harness.report.boards import board
     >>> from harness.report.example import example
-    >>> print(rendered(board(example().results, "family"), "markdown").splitlines()[4][:38])
-    | 1.00\* | mezo | 0.500 [0.481, 0.519]
+    >>> print(rendered(board(example().results, "family"), "markdown").splitlines()[4][:35])
+    | 1\* | mezo | 0.500 [0.481, 0.519]
     """
     if form == "csv":
-        return board.rows.to_csv(index=False)
+        return as_csv(board.rows)
     if form == "json":
         rows = json.loads(board.rows.to_json(orient="records", double_precision=15))
-        content = {"by": board.by, "measures": board.measures, "notes": board.notes, "rows": rows}
-        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        content = {"by": board.by, "about": board.about, "measures": board.measures, "notes": board.notes}
+        content |= {"rows": rows}
+        return as_json(content) + "\n"
     if form == "markdown":
         return _markdown(board)
     if form == "latex":
@@ -59,8 +65,7 @@ def rendered(board: Board, form: str) -> str:
 def headings(board: Board, group: str) -> list[str]:
     """Names of the columns that ``lines`` gives."""
     metric = next((name for name in board.rows.loc[board.rows["group"] == group, "metric"] if name), "metric")
-    spoken = {"test": f"test {metric}", "dev": f"dev {metric}", "level": f"level ({metric})"}
-    names = [spoken.get(name, name) for name in board.measures]
+    names = [board.headings[name].replace("{metric}", metric) for name in board.measures]
     return ["rank", "algorithm", *map(one_line, names), "n", "options", "versions"]
 
 
@@ -71,29 +76,38 @@ def lines(board: Board, group: str) -> list[list[str]]:
 
 
 def _line(row: dict[Any, Any], measures: tuple[str, ...]) -> list[str]:
-    counts = [int(row[f"{name}_n"]) for name in measures]
-    n = max(counts)
-    place = "ref" if row["reference"] else _rank(row["rank"], fine="gain" in measures)
+    n = max(int(row[f"{name}_n"]) for name in measures)
+    place = "ref" if row["reference"] else _rank(row["rank"])
     return [
-        place + _MARKS.get(row["tie"], ""),
+        place + MARKS.get(row["tie"], ""),
         one_line(row["algorithm"]),
-        *(_measure(row, name, n) for name in measures),
+        *(measure_text(row, name, n) for name in measures),
         f"{n}/{row['planned']}" if n != row["planned"] else str(n),
         one_line(row["options"]),
         one_line(row["provider"]),
     ]
 
 
-def _rank(rank: float, fine: bool) -> str:
-    return "–" if math.isnan(rank) else f"{rank:.2f}" if fine else f"{rank:g}"
+def _rank(rank: float) -> str:
+    """A place, or the average of some, as short as it can be."""
+    return "–" if math.isnan(rank) else f"{rank:.2f}".rstrip("0").rstrip(".")
 
 
-def _measure(row: dict[Any, Any], name: str, n: int) -> str:
+def measure_text(row: Mapping[Any, Any], name: str, n: int) -> str:
+    """A measure of a row with its interval, and of how many values it is where that is not ``n``.
+
+    >>> measure_text({"gap": 0.1, "gap_low": 0.05, "gap_high": 0.15, "gap_n": 2}, "gap", 3)
+    '0.100 [0.050, 0.150] (n=2)'
+    """
     value, low, high = (row[name + end] for end in ("", "_low", "_high"))
     if math.isnan(value):
         return "–"
     interval = "–" if math.isnan(low) else f"{_number(low)}, {_number(high)}"
-    own = "" if row[f"{name}_n"] == n else f" (n={int(row[f'{name}_n'])})"
+    count = int(row[f"{name}_n"])
+    if f"{name}_successes" in row:
+        own = f" {int(row[f'{name}_successes'])}/{count}"
+    else:
+        own = "" if count == n else f" (n={count})"
     return f"{_number(value)} [{interval}]{own}"
 
 
@@ -101,6 +115,8 @@ def _number(value: float) -> str:
     """Three digits: decimals where it is small, a power of ten where it is large."""
     if value == 0:
         return "0"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
     if 1e-3 <= abs(value) < 10:
         return f"{value:.3f}"
     return f"{value:.3g}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
@@ -112,13 +128,9 @@ def one_line(text: str) -> str:
 
 
 def remarks(board: Board, group: str) -> list[str]:
-    """What a terminal has no columns for: ties, options that were tuned, and versions."""
+    """What a terminal has no columns for: options that were tuned, versions, and the group's note."""
     rows = board.rows[board.rows["group"] == group].to_dict("records")
-    said = []
-    for tie, words in (("tied", "not told from the best"), ("not enough data", "too few blocks for a test")):
-        if names := [one_line(row["algorithm"]) for row in rows if row["tie"] == tie]:
-            said.append(f"{words}: {', '.join(names)}")
-    said += [
+    said = [
         f"{one_line(row['algorithm'])}: {one_line(row['options'])}"
         for row in rows
         if row["kind"] == "tuned" and row["options"]
@@ -164,14 +176,16 @@ def _markdown(board: Board) -> str:
         texts.insert(1, "|" + " --- |" * len(heads))
         parts.append("\n".join([f"### {escape_markdown(one_line(group))}", "", *texts]))
         parts += [escape_markdown(one_line(note)) for note in filter(None, [board.notes.get(group)])]
-    return "\n\n".join([*parts, escape_markdown(LEGEND)]) + "\n"
+    said = [escape_markdown(text) for text in (board.about, LEGEND) if text]
+    return "\n\n".join([*parts, *said]) + "\n"
 
 
 def _latex(board: Board) -> str:
     parts = []
     for group in groups(board):
         heads = headings(board, group)
-        caption = ". ".join(filter(None, [one_line(group), one_line(board.notes.get(group, "")), LEGEND]))
+        said = [group, board.notes.get(group, ""), board.about.removesuffix("."), LEGEND]
+        caption = ". ".join(filter(None, map(one_line, said)))
         rows = [" & ".join(escape_latex(cell) for cell in row) + r" \\" for row in lines(board, group)]
         parts.append(
             "\n".join(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.core.errors import UserError
+from harness.plugins.messages import visible
 from harness.report.formats import one_line
 from harness.running.files import DamagedError, read_json
 from harness.running.lookup import located
@@ -82,7 +83,7 @@ def in_lines(shown: dict[str, Any]) -> list[str]:
         lines += ["", "  ".join(f"{name:>12}" for name in _CURVE)]
         lines += ["  ".join(f"{_short(point[name]):>12}" for name in _CURVE) for point in shown["curve"]]
     if shown["traceback"]:
-        lines += ["", shown["traceback"].rstrip()]
+        lines += ["", visible(shown["traceback"]).rstrip()]
     return lines
 
 

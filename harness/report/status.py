@@ -49,8 +49,8 @@ def last_session(session: dict[str, Any]) -> str:
     >>> last_session({"cells": 1, "wall_seconds": 10.0, "seconds": {"forward": 9.0, "loading": 1.0}})
     'last session: 1 cell in 10.0 s: 90.0 % forward, 0.0 % ask and tell, 10.0 % overhead (loading 10.0 %)'
     """
-    cells = session["cells"]
-    return (
-        f"last session: {cells} cell{'s' * (cells != 1)} in {session['wall_seconds']:.1f} s: "
-        f"{in_words(session)}"
-    )
+    try:
+        cells, seconds = int(session["cells"]), float(session["wall_seconds"])
+        return f"last session: {cells} cell{'s' * (cells != 1)} in {seconds:.1f} s: {in_words(session)}"
+    except (KeyError, TypeError, ValueError, AttributeError):  # a stranger's: nothing hangs on it
+        return "last session: not recorded"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from harness.report.entries import entries
+from harness.report.entries import entries, with_first_order
 from harness.report.statistics import (
     Blocks,
     Comparisons,
@@ -38,6 +38,7 @@ class Study:
 
     Args:
         results: of a sweep, finished or not.
+        cells: some of its ``entries``, where the study is about a part of it; all by default.
 
     >>> from pathlib import Path
     >>> from harness.running.results import Results
@@ -48,10 +49,19 @@ class Study:
     (['a'], [1.0])
     """
 
-    def __init__(self, results: Results) -> None:
+    def __init__(self, results: Results, cells: pd.DataFrame | None = None) -> None:
         self.results = results
-        self.runs = entries(results.runs)
+        self.runs = with_first_order(entries(results.runs)) if cells is None else cells
         self.tasks = [str(task) for task in dict.fromkeys(self.runs["task"])]
+        self._gains: dict[str, Estimate] = {}
+
+    def part(self, chosen: pd.Series[bool]) -> Study:
+        """The study of some of the cells, under the names that they have here.
+
+        Args:
+            chosen: for each row of ``runs``.
+        """
+        return Study(self.results, self.runs[chosen].reset_index(drop=True))
 
     @cached_property
     def traces(self) -> dict[str, Trace]:
@@ -103,10 +113,14 @@ class Study:
         return values.unstack("entry").reindex(index=self.tasks, columns=self.entries)
 
     @cached_property
+    def untuned(self) -> str | None:
+        """The entry that is the untuned model."""
+        return next((str(name) for name in self.runs.loc[self.runs["role"] == "untuned", "entry"]), None)
+
+    @cached_property
     def zero(self) -> dict[str, float]:
         """Mean score of the untuned model, where it has one."""
-        names = list(dict.fromkeys(self.runs.loc[self.runs["role"] == "untuned", "entry"]))
-        means = self.means[names[0]].dropna() if names else pd.Series(dtype="float64")
+        means = self.means[self.untuned].dropna() if self.untuned else pd.Series(dtype="float64")
         return {str(task): float(mean) for task, mean in means.items()}
 
     @cached_property
@@ -146,6 +160,11 @@ class Study:
 
     def gain(self, entry: str) -> Estimate:
         """Interquartile mean of an entry's gains over all tasks that have them; nan where one is missing."""
+        if entry not in self._gains:  # asked by every part of a report, and a bootstrap each time
+            self._gains[entry] = self._gain(entry)
+        return self._gains[entry]
+
+    def _gain(self, entry: str) -> Estimate:
         values = self.gains(entry).values
         if set(values) != set(self.gain_scale.values) or any(
             np.isnan(each).any() for each in values.values()
@@ -187,11 +206,17 @@ class Study:
         return area_under_curve(trace.evaluations, trace.dev, start, float(cell["budget"]))
 
     @cached_property
+    def starts(self) -> pd.Series[float]:
+        """Dev score of the untuned model by task and repetition, where it has one."""
+        cells = self.runs[(self.runs["entry"] == self.untuned) & self.runs["dev_score"].notna()]
+        cells = cells.assign(repetition=cells["repetition"].fillna(0))
+        return cells.set_index(["task", "repetition"])["dev_score"]
+
+    @cached_property
     def _starts(self) -> dict[tuple[str, int], float]:
         cells = self.runs[(self.runs["role"] == "untuned") & self.runs["dev_score"].notna()]
-        return {
-            (cell["task"], cell["repetition"]): float(cell["dev_metric"]) for cell in cells.to_dict("records")
-        }
+        keys = zip(cells["task"], cells["repetition"], strict=True)
+        return dict(zip(keys, cells["dev_metric"].astype("float64").tolist(), strict=True))
 
     def start(self, task: str, repetition: int) -> float:
         """Dev metric of the untuned model on a block; nan without such a cell."""

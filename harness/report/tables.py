@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.report.entries import SCORED, entries
+from harness.report.escaping import as_csv
 from harness.report.statistics import average_ranks, mean_interval, without_gaps
 from harness.running.files import write_bytes
 
@@ -184,7 +185,7 @@ def overall(board: pd.DataFrame) -> Overall:
 def write_leaderboard(results: Results, path: Path | None = None) -> Path:
     """Write ``leaderboard.csv`` beside the tables, or to a path; returns where it is."""
     target = path or results.path / "leaderboard.csv"
-    write_bytes(target, leaderboard(results).to_csv(index=False).encode())
+    write_bytes(target, as_csv(leaderboard(results)).encode())
     return target
 
 

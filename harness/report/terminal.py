@@ -11,13 +11,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.report.boards import Board
-from harness.report.formats import LEGEND, groups, headings, lines, one_line, remarks
+from harness.report.formats import LEGEND, MARKS, groups, headings, lines, one_line, remarks
 from harness.report.tables import Overall
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FULL_WIDTH = 100
+NAME_WIDTH = 24
+"""Columns that a name may take before it is folded."""
 COSTS = ("tokens", "ask/eval/tell s", "memory")
 
 
@@ -32,7 +34,7 @@ def show_leaderboard(
         board: a row for each task and algorithm.
         summary: the mean ranks.
         console: to print to.
-        detail: the same by task, for ties, tuned options and versions below each table.
+        detail: the same by task in the same order, for ties, and tuned options and versions below each table.
 
     >>> from harness.report.tables import leaderboard, overall
     >>> from harness.running.results import Results
@@ -47,7 +49,9 @@ def show_leaderboard(
         return
     for task, cells in board.groupby("task", sort=False):
         metric = next((name for name in cells["metric"] if name), "metric")
-        console.print(_task_table(str(task), metric, cells, console.width >= FULL_WIDTH))
+        own = detail.rows[detail.rows["group"] == task] if detail else None
+        marks = [""] * len(cells) if own is None else [MARKS.get(tie, "") for tie in own["tie"]]
+        console.print(_task_table(str(task), metric, cells, marks, console.width >= FULL_WIDTH))
         for line in cells.to_dict("records"):
             if remark := _remark(line):
                 console.print(f"  {escape(remark)}", style="dim", highlight=False)
@@ -56,30 +60,51 @@ def show_leaderboard(
         console.print()
     if board["task"].nunique() > 1:
         _show_overall(summary, console)
+    if detail:
+        console.print(escape(LEGEND), style="dim", highlight=False)
 
 
 def show_board(board: Board, console: Console) -> None:
-    """Print a table for each group of a leaderboard, options and versions below it."""
+    """Print a table for each group of a leaderboard, options and versions below it.
+
+    Measures that do not fit beside each other go on in another table of the same rows.
+    """
+    if board.about:
+        console.print(escape(one_line(board.about)), highlight=False)
+        console.print()
     for group in groups(board):
         heads = headings(board, group)[:-2]
-        title = escape(one_line(group))
-        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        for head in heads:
-            left = head == "algorithm"
-            table.add_column(
-                escape(head), justify="left" if left else "right", overflow="fold", no_wrap=not left
-            )
-        for line in lines(board, group):
-            dim = "dim" if line[0] == "ref" else None
-            table.add_row(*map(escape, line[: len(heads)]), style=dim)
-        console.print(table)
+        rows = [line[: len(heads)] for line in lines(board, group)]
+        for columns in _fitting(heads, rows, console.width):
+            title = escape(one_line(group))
+            table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+            for place in columns:
+                left = place == 1
+                name = escape(heads[place])
+                table.add_column(name, justify="left" if left else "right", overflow="fold", no_wrap=not left)
+            for line in rows:
+                style = "dim" if line[0] == "ref" else None
+                table.add_row(*(escape(line[place]) for place in columns), style=style)
+            console.print(table)
         for remark in remarks(board, group):
             console.print(f"  {escape(remark)}", style="dim", highlight=False)
         console.print()
     console.print(escape(LEGEND), style="dim", highlight=False)
 
 
-def _task_table(task: str, metric: str, cells: pd.DataFrame, costs: bool) -> Table:
+def _fitting(heads: list[str], rows: list[list[str]], width: int) -> list[list[int]]:
+    """Columns of each table: rank, algorithm, as many measures as there is room for, and n."""
+    widths = [max(len(line[place]) for line in [heads, *rows]) + 1 for place in range(len(heads))]
+    room = width - widths[0] - min(widths[1], NAME_WIDTH) - widths[-1] - 2
+    tables: list[list[int]] = [[]]
+    for place in range(2, len(heads) - 1):
+        if tables[-1] and sum(widths[each] for each in [*tables[-1], place]) > room:
+            tables.append([])
+        tables[-1].append(place)
+    return [[0, 1, *measures, len(heads) - 1] for measures in tables]
+
+
+def _task_table(task: str, metric: str, cells: pd.DataFrame, marks: list[str], costs: bool) -> Table:
     table = Table(
         title=f"{escape(task)}: test {escape(metric)}",
         title_justify="left",
@@ -91,7 +116,7 @@ def _task_table(task: str, metric: str, cells: pd.DataFrame, costs: bool) -> Tab
     table.add_column("algorithm", overflow="fold", min_width=20)
     for name in ("test", "95% interval", "n", "dev", "evals", *(COSTS if costs else ())):
         table.add_column(name, justify="right", no_wrap=True)
-    for line in cells.to_dict("records"):
+    for line, mark in zip(cells.to_dict("records"), marks, strict=True):
         seconds = "/".join(_seconds(line[f"seconds_{part}"]) for part in ("ask", "evaluate", "tell"))
         interval = f"{_number(line['ci_low'], 3)} … {_number(line['ci_high'], 3)}"
         spent = (
@@ -100,7 +125,7 @@ def _task_table(task: str, metric: str, cells: pd.DataFrame, costs: bool) -> Tab
             _short(line["peak_memory"]),
         )
         table.add_row(
-            "ref" if line["reference"] else _short(line["rank"]),
+            "ref" if line["reference"] else _short(line["rank"]) + mark,
             escape(str(line["algorithm"])),
             _number(line["test_mean"]),
             "–" if math.isnan(line["ci_low"]) else interval,

@@ -85,7 +85,8 @@ class Tiny(Guess):
 
 
 @pytest.fixture(autouse=True)
-def plugins():
+def plugins(monkeypatch):
+    monkeypatch.setenv("GRADFREE_EXECUTOR", "inline")  # plugins that are registered here are known here only
     with (
         TASKS.register("bowl", Bowl),
         TASKS.register("mistaken", Mistaken),
@@ -249,6 +250,23 @@ def test_a_leaderboard_is_printed_in_every_format(gradfree, by):
     assert "guess[sigma=0.1]" in text["markdown"]
     assert r"guess{[}sigma=0.1{]}" in text["latex"]
     assert "guess" in text["table"]
+
+
+def test_a_leaderboard_at_a_smaller_budget_compares_on_dev_and_says_so(gradfree):
+    gradfree("sweep", *SMALL, "--out", "mine", "--quiet")
+    for form in ("table", "json", "markdown", "latex"):
+        code, out, _ = gradfree("leaderboard", "mine", "--at-budget", "20", "--format", form)
+        assert (code, "20 evaluations, compared on dev" in " ".join(out.split())) == (0, True)
+        assert "test loss" not in out
+    for words in (("x",), ("9", "--json"), ("9", "--csv", "a.csv")):
+        assert gradfree("leaderboard", "mine", "--at-budget", *words)[0] == 2
+
+
+@pytest.mark.parametrize(("columns", "word"), [("promises", "spread"), ("ert", "to 50 %")])
+def test_a_leaderboard_has_other_columns(gradfree, columns, word):
+    gradfree("sweep", *SMALL, "--out", "mine", "--quiet")
+    assert word in gradfree("leaderboard", "mine", "--columns", columns)[1]
+    assert gradfree("leaderboard", "mine", "--columns", "data")[0] == 2
 
 
 def test_a_leaderboard_by_another_metric_names_those_that_there_are(gradfree):

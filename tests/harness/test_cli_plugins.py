@@ -46,7 +46,7 @@ def test_check_prints_a_line_for_each_check_and_ends_with_zero(gradfree):
     assert "  passed            same-seed-same-run" in lines
     assert "  skipped           memory: it asks for Points, whose memory is n times d" in lines
     assert "sphere[dimension=3]:" in lines
-    assert len(lines) == 2 + 22 + 12
+    assert len(lines) == 2 + 23 + 13
 
 
 def test_check_ends_with_one_where_a_check_fails(gradfree):

@@ -2,11 +2,14 @@
 
 from harness.report.figures.chart import MOST_LINES, PALETTES, Chart, Choice, Style, View, colours, styles
 from harness.report.figures.convergence import convergence, rank_over_budget
+from harness.report.figures.lines import first_lines
+from harness.report.figures.promises import data_efficiency
 from harness.report.figures.quality import improvement, pareto, stability
 from harness.report.figures.ranking import critical_difference
 from harness.report.figures.reaching import profiles, run_times
 
 CHARTS = (
+    data_efficiency,
     critical_difference,
     improvement,
     pareto,
@@ -29,6 +32,8 @@ __all__ = [
     "colours",
     "convergence",
     "critical_difference",
+    "data_efficiency",
+    "first_lines",
     "improvement",
     "pareto",
     "profiles",

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from html import unescape
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.report.figures.chart import Chart, Choice, View, label, line, numbers, styles
-from harness.report.statistics import at_points, average_ranks, mean_interval
+from harness.report.figures.chart import Chart, Choice, Style, View, label, line, numbers, styles
+from harness.report.statistics import Interval, at_points, average_ranks, mean_interval
 from harness.report.study import Study
 from harness.report.traces import Trace
 
 POINTS = 24
 """At which curves over a cost are read."""
+
+FAR = 100
+"""A line that reaches so many times the height of the middle one has diverged."""
 
 AXES = (("evaluations", "evaluations"), ("tokens", "tokens"), ("seconds", "seconds (measured)"))
 
@@ -58,27 +64,68 @@ def _view(study: Study, task: str, axis: str, wording: str) -> View:
     for entry in study.entries:
         values = cells.loc[cells["entry"] == entry, "dev_metric"].dropna().astype("float64").tolist()
         if runs := found.get(entry, []):
-            last = max(_end(trace, axis) for trace in runs)
-            begin = max(_cost(trace, axis)[0] for trace in runs)
-            grid = np.linspace(0.0, end, POINTS + 1)
-            grid = np.unique(np.concatenate([[begin], grid[(grid > begin) & (grid < last)], [last]]))
-            table = np.stack([at_points(_cost(trace, axis), trace.dev, grid) for trace in runs])
-            x, means = grid.tolist(), [mean_interval(column.tolist()) for column in table.T]
+            x, means = mean_curve(runs, axis, end)
         elif entry in study.references and values:  # it spends nothing: its value is there from the beginning
             x, means = [0.0, end], [mean_interval(values)] * 2
         else:
             continue
-        intervals = [numbers([mean.low, mean.high]) for mean in means]
-        shown = "%{y:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}], n = " + str(means[0].n)
-        hover = "%{x:.4g} " + axis + ": " + shown + "<extra>%{meta}</extra>"
-        y = [mean.mean for mean in means]
-        lines.append(line(entry, looks[entry], x, y, customdata=intervals, hovertemplate=hover))
-    return View(
-        lines,
-        {
-            "xaxis": {"title": {"text": wording}, "rangemode": "tozero"},
-            "yaxis": {"title": {"text": f"dev {label(metric)}"}},
-        },
+        lines.append(mean_line(entry, looks[entry], axis, x, means))
+    yaxis: dict[str, Any] = {"title": {"text": f"dev {label(metric)}"}}
+    inside, note = _within(lines)
+    if note:
+        yaxis["range"] = inside
+    return View(lines, {"xaxis": {"title": {"text": wording}, "rangemode": "tozero"}, "yaxis": yaxis}, note)
+
+
+def _within(lines: Sequence[dict[str, Any]]) -> tuple[list[float], str]:
+    """Limits that leave out what has diverged, beside which nothing else would be seen, and who that is."""
+    heights = [max((abs(y) for y in each["y"] if y is not None), default=0.0) for each in lines]
+    most = FAR * float(np.median(heights)) if heights else 0.0
+    far = [unescape(each["meta"]) for each, height in zip(lines, heights, strict=True) if height > most]
+    if not far or not most:
+        return [], ""
+    near = [each["y"] for each, height in zip(lines, heights, strict=True) if height <= most]
+    values = [y for each in near for y in each if y is not None]
+    edge = 0.05 * (max(values) - min(values)) or 0.05 * max(map(abs, values))
+    return [min(values) - edge, max(values) + edge], f"has diverged, far beyond the axis: {', '.join(far)}"
+
+
+def mean_curve(runs: Sequence[Trace], axis: str, end: float) -> tuple[list[float], list[Interval]]:
+    """The mean over runs at points of a cost, with its intervals.
+
+    Args:
+        runs: one or more.
+        axis: the cost, of ``AXES``.
+        end: of the axis, over which the points are spread evenly.
+
+    Returns:
+        The points, from where all runs have been scored to the end of the longest, and what stands there.
+
+    >>> from harness.report.example import example
+    >>> x, means = mean_curve([example().traces["topic-mezo-0"]], "evaluations", 100.0)
+    >>> x[0], x[-1], means[-1].mean
+    (50.0, 100.0, 0.7)
+    """
+    last = max(_end(trace, axis) for trace in runs)
+    begin = max(float(_cost(trace, axis)[0]) for trace in runs)
+    grid = np.linspace(0.0, end, POINTS + 1)
+    grid = np.unique(np.concatenate([[begin], grid[(grid > begin) & (grid < last)], [last]]))
+    table = np.stack([at_points(_cost(trace, axis), trace.dev, grid) for trace in runs])
+    return grid.tolist(), [mean_interval(column.tolist()) for column in table.T]
+
+
+def mean_line(
+    name: str, look: Style, axis: str, x: Sequence[float], means: Sequence[Interval]
+) -> dict[str, Any]:
+    """A line of means with their intervals as its band."""
+    shown = "%{y:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}], n = " + str(means[0].n)
+    return line(
+        name,
+        look,
+        x,
+        [mean.mean for mean in means],
+        customdata=[numbers([mean.low, mean.high]) for mean in means],
+        hovertemplate="%{x:.4g} " + axis + ": " + shown + "<extra>%{meta}</extra>",
     )
 
 

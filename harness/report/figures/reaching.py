@@ -2,61 +2,34 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.report.figures.chart import Chart, Choice, View, line, styles
+from harness.report.figures.chart import Chart, Choice, View, line, numbers, styles
 from harness.report.statistics import (
+    bootstrapped_restarts,
     data_profile,
     ecdf,
     performance_profile,
-    running_times,
-    simulated_restarts,
-    targets,
 )
 from harness.report.statistics.runtimes import FRACTIONS
 from harness.report.study import Study
+from harness.report.targets import Reached, reached
 
 Array = NDArray[np.float64]
 
 DRAWS = 60
 """Simulated running times for each task and target."""
+RESAMPLES = 100
+"""Of the repetitions, for the bands around the distributions."""
+BAND_DRAWS = 120
+"""In each resample, for each target and over all tasks together."""
+POINTS = 80
+"""At which distributions are read."""
 
 AXES = (("evaluations", "evaluations"), ("tokens", "tokens"), ("seconds", "seconds (measured)"))
-
-
-def reached(study: Study, axis: str) -> dict[tuple[str, int], dict[str, tuple[Array, float]]]:
-    """For each block and entry: the cost at which each target was reached, and what the run spent.
-
-    Targets are set on dev, between the untuned model and the best value of any entry on that block. Only
-    blocks of the contestants' complete table are there, and of those with something to reach.
-    """
-    found: dict[tuple[str, int], dict[str, tuple[Array, float]]] = {}
-    blocks = set(zip(study.blocks.tasks, study.blocks.repetitions, strict=True))
-    for key, group in study.runs.groupby(["task", "repetition"], sort=False):
-        if key not in blocks:
-            continue
-        sign = -1.0 if "min" in set(group["metric_direction"].dropna()) else 1.0
-        known = {
-            cell["entry"]: study.traces[cell["id"]]
-            for cell in group.to_dict("records")
-            if cell["id"] in study.traces
-        }
-        best = max((float((sign * trace.dev).max()) for trace in known.values()), default=math.nan)
-        goals = targets(sign * study.start(*key), best)
-        if len(goals):
-            found[key] = {
-                entry: (
-                    running_times(getattr(trace, axis), sign * trace.dev, goals),
-                    float(getattr(trace, axis)[-1]),
-                )
-                for entry, trace in known.items()
-                if len(trace.dev) and trace.evaluations[-1] > 0
-            }
-    return found
 
 
 def _shown(study: Study) -> list[str]:
@@ -81,65 +54,87 @@ def run_times(study: Study) -> Chart:
         + " % of the way from the untuned model's dev metric to the best that any entry reached. "
         "Runs that miss a target count: the algorithm is started again, at their full cost, until a run "
         "reaches it (simulated restarts, as in COCO). Past the largest budget of a run, shown dotted on "
-        "the axis, the lines rest on restarts alone."
+        "the axis, the lines rest on restarts alone. Bands are 95 % bootstrap intervals over repetitions."
     )
     looks, views = styles(study.entries, study.references), {}
-    for axis, label in AXES:
-        blocks = reached(study, axis)
-        if not blocks:
-            return Chart("run-times", title, says, {}, why_not=_NOTHING)
-        times: dict[str, list[Array]] = defaultdict(list)
-        random = np.random.default_rng(0)
-        spent = [cost for block in blocks.values() for _, cost in block.values()]
-        if not max(spent) > 0:  # a task without tokens, such as a function
-            continue
-        for task in dict.fromkeys(task for task, _ in blocks):
-            here = [block for (name, _), block in blocks.items() if name == task]
-            for entry in _shown(study):
-                if not all(entry in block for block in here):
-                    continue
-                for goal in range(len(FRACTIONS)):
-                    first = [float(block[entry][0][goal]) for block in here]
-                    costs = [block[entry][1] for block in here]
-                    times[entry].append(simulated_restarts(first, costs, DRAWS, random))
-        whole = max((len(each) for each in times.values()), default=0)
-        finite = np.concatenate([each for entry in times for each in times[entry]])
-        finite = finite[np.isfinite(finite)]
-        least = float(finite.min()) if len(finite) else min(spent)
-        grid = np.geomspace(max(least, 1e-3) / 1.5, 4 * max(spent), 80)
-        lines = [
-            line(
+    found = {axis: reached(study, axis) for axis, _ in AXES}
+    blocks = found[AXES[0][0]]
+    if not blocks:
+        return Chart("run-times", title, says, {}, why_not=_NOTHING)
+    spent = {axis: [cost for block in found[axis].values() for _, cost in block.values()] for axis in found}
+    counted = [(axis, label) for axis, label in AXES if max(spent[axis]) > 0]  # functions have no tokens
+    axes = [axis for axis, _ in counted]
+    whole = [entry for entry in _shown(study) if all(entry in block for block in blocks.values())]
+    grids = {axis: _grid(found[axis], spent[axis]) for axis in axes}
+    curves = {entry: _distributions(found, grids, entry) for entry in whole}
+    tasks = len({task for task, _ in blocks})
+    note = (
+        f"{tasks} tasks x {len(FRACTIONS)} targets, {len(blocks)} blocks, {DRAWS} draws for each pair; "
+        f"bands: {RESAMPLES} resamples of the repetitions"
+    )
+    for axis, label in counted:
+        lines = []
+        for entry in whole:
+            height, low, high = curves[entry][axis]
+            said = "%{y:.2f} [%{customdata[0]:.2f}, %{customdata[1]:.2f}]"
+            each = line(
                 entry,
                 looks[entry],
-                grid.tolist(),
-                ecdf(np.concatenate(times[entry]), grid).tolist(),
-                hovertemplate="%{x:.3g}: %{y:.2f}<extra>%{meta}</extra>",
+                grids[axis].tolist(),
+                height.tolist(),
+                customdata=[numbers(pair) for pair in zip(low.tolist(), high.tolist(), strict=True)],
+                hovertemplate="%{x:.3g}: " + said + "<extra>%{meta}</extra>",
             )
-            for entry in _shown(study)
-            if len(times[entry]) == whole
-        ]
-        for each in lines:
             each["line"] = {**each["line"], "shape": "hv"}
+            lines.append(each)
+        end = max(spent[axis])
+        rule = {"x0": end, "x1": end, "y0": 0, "y1": 1, "yref": "paper"}
         layout = {
             "xaxis": {"title": {"text": label}, "type": "log", "dtick": "D2"},
             "yaxis": {"title": {"text": "share of targets"}, "range": [0, 1.02]},
-            "shapes": [
-                {
-                    "type": "line",
-                    "x0": max(spent),
-                    "x1": max(spent),
-                    "y0": 0,
-                    "y1": 1,
-                    "yref": "paper",
-                    "line": {"color": "@ink", "dash": "dot", "width": 1},
-                }
-            ],
+            "shapes": [{"type": "line", **rule, "line": {"color": "@ink", "dash": "dot", "width": 1}}],
         }
-        tasks = len({task for task, _ in blocks})
-        note = f"{tasks} tasks x {len(FRACTIONS)} targets, {len(blocks)} blocks, {DRAWS} draws for each pair"
         views[axis] = View(lines, layout, note)
-    counted = [(axis, label) for axis, label in AXES if axis in views]
     return Chart("run-times", title, says, views, [Choice("over", counted)], _shown(study))
+
+
+def _grid(blocks: dict[tuple[str, int], dict[str, Reached]], spent: list[float]) -> Array:
+    times = np.concatenate([times for block in blocks.values() for times, _ in block.values()])
+    finite = times[np.isfinite(times)]
+    least = float(finite.min()) if len(finite) else min(spent)
+    return np.geomspace(max(least, 1e-3) / 1.5, 4 * max(spent), POINTS)
+
+
+def _distributions(
+    found: dict[str, dict[tuple[str, int], dict[str, Reached]]], grids: dict[str, Array], entry: str
+) -> dict[str, tuple[Array, Array, Array]]:
+    """Of one entry by axis: the distribution of its running times, and the ends of its bootstrap band."""
+    axes, random = list(grids), np.random.default_rng(0)
+    by_task: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for key in found[axes[0]]:
+        by_task[key[0]].append(key)
+    lines, bands = [], []
+    draws_each = max(2, BAND_DRAWS // len(by_task))
+    for keys in by_task.values():
+        times = np.asarray([[found[axis][key][entry][0] for key in keys] for axis in axes])
+        spent = np.asarray([[found[axis][key][entry][1] for key in keys] for axis in axes])
+        lines.append(bootstrapped_restarts(times, spent, DRAWS, 0, random).reshape(len(axes), -1))
+        drawn = bootstrapped_restarts(times, spent, draws_each, RESAMPLES, random)
+        bands.append(
+            [[_counts(each, grids[axis]) for each in draws] for axis, draws in zip(axes, drawn, strict=True)]
+        )
+    whole = draws_each * len(FRACTIONS) * len(by_task)
+    heights = np.sum(bands, axis=0) / whole
+    ends = np.quantile(heights, [0.025, 0.975], axis=1)
+    return {
+        axis: (ecdf(np.concatenate([task[place] for task in lines]), grids[axis]), *ends[:, place])
+        for place, axis in enumerate(axes)
+    }
+
+
+def _counts(times: Array, grid: Array) -> Array:
+    """How many of the times are at most each point."""
+    return np.searchsorted(np.sort(times, axis=None), grid, side="right").astype(np.float64)
 
 
 def profiles(study: Study) -> Chart:

@@ -19,12 +19,14 @@ from harness.report.statistics.profiles import data_profile, performance_profile
 from harness.report.statistics.ranks import RankTest, cliques, critical_difference, friedman
 from harness.report.statistics.runtimes import (
     RunTime,
+    bootstrapped_restarts,
     ecdf,
     expected_running_time,
     running_times,
     simulated_restarts,
     targets,
 )
+from harness.report.statistics.spreads import pooled_deviation, share, stratified_mean
 
 __all__ = [
     "MINIMUM_BLOCKS",
@@ -38,6 +40,7 @@ __all__ = [
     "area_under_curve",
     "at_points",
     "average_ranks",
+    "bootstrapped_restarts",
     "cliques",
     "complete_blocks",
     "critical_difference",
@@ -51,9 +54,12 @@ __all__ = [
     "normalised_gain",
     "paired_tests",
     "performance_profile",
+    "pooled_deviation",
     "probability_of_improvement",
     "running_times",
+    "share",
     "simulated_restarts",
+    "stratified_mean",
     "targets",
     "without_gaps",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +12,10 @@ from scipy import stats
 
 MINIMUM_BLOCKS = 6
 """With fewer the two-sided signed-rank test cannot get under .05: with five its smallest p is 2 / 2^5."""
+MOST_FLIPPED = 13
+"""Up to so many blocks p is made of all sign flips, as scipy makes it where there are ties."""
+AT_ONCE = 512
+"""Pairs whose sign flips are held at once."""
 
 
 class Comparisons(NamedTuple):
@@ -61,15 +64,41 @@ def paired_tests(scores: ArrayLike) -> Comparisons:
     p = np.full((contestants, contestants), math.nan)
     if blocks < MINIMUM_BLOCKS:
         return Comparisons(p, f"not enough data: {blocks} blocks, {MINIMUM_BLOCKS} are needed")
-    pairs = list(combinations(range(contestants), 2))
-    raw = [_signed_rank(table[:, a] - table[:, b]) for a, b in pairs]
-    for (a, b), value in zip(pairs, holm(raw), strict=True):
-        p[a, b] = p[b, a] = value
+    first, second = np.triu_indices(contestants, 1)
+    # Rounding noise of equal scores is no difference, and must not break ties.
+    raw = _signed_rank(np.round(table[:, first] - table[:, second], 12))
+    p[first, second] = p[second, first] = holm(raw.tolist())
     return Comparisons(p, "")
 
 
-def _signed_rank(differences: NDArray[np.float64]) -> float:
-    if not differences.any():
-        return 1.0
-    # Rounding noise of equal scores is no difference, and must not break ties.
-    return float(stats.wilcoxon(np.round(differences, 12), zero_method="pratt").pvalue)
+def _signed_rank(differences: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Two-sided p of each column, as ``scipy.stats.wilcoxon`` gives it of one by itself.
+
+    That decides for all columns at once whether there are ties, so those with and without go by themselves.
+    """
+    p = np.ones(differences.shape[1])
+    differing = differences.any(axis=0)
+    if len(differences) <= MOST_FLIPPED:
+        p[differing] = _flipped(differences[:, differing])
+        return p
+    sizes = np.sort(np.abs(differences), axis=0)
+    tied = (sizes[0] == 0) | (np.diff(sizes, axis=0) == 0).any(axis=0)
+    for chosen in (differing & tied, differing & ~tied):
+        if chosen.any():
+            p[chosen] = stats.wilcoxon(differences[:, chosen], zero_method="pratt").pvalue
+    return p
+
+
+def _flipped(differences: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same from all sign flips of few blocks, which is exact with ties and zeros too."""
+    ranks = stats.rankdata(np.abs(differences), axis=0) * (differences != 0)
+    observed = (ranks * (differences > 0)).sum(axis=0)
+    blocks = len(differences)
+    flips = (np.arange(2**blocks)[:, None] >> np.arange(blocks)) & 1
+    p = np.empty(differences.shape[1])
+    for begin in range(0, len(p), AT_ONCE):
+        part = slice(begin, begin + AT_ONCE)
+        sums = flips @ ranks[:, part]  # halves of whole numbers, so exact
+        tails = (sums >= observed[part]).mean(axis=0), (sums <= observed[part]).mean(axis=0)
+        p[part] = np.minimum(1.0, 2 * np.minimum(*tails))
+    return p

@@ -127,6 +127,50 @@ def simulated_restarts(
     return np.sort(total)
 
 
+def bootstrapped_restarts(
+    times: ArrayLike, spent: ArrayLike, draws: int, resamples: int, random: np.random.Generator
+) -> Array:
+    """Simulated restarts of resampled runs: how far a distribution of running times is a matter of chance.
+
+    A resample draws the runs anew, with replacement, each with all its targets; then its algorithm is
+    started again as ``simulated_restarts`` says. All costs of a run are added up beside each other.
+
+    Args:
+        times: ``[costs, runs, targets]``; a target is reached under all costs or none.
+        spent: ``[costs, runs]``.
+        draws: how many restarts to simulate for each resample and target.
+        resamples: how many; 0 for one that holds each run once.
+
+    Returns:
+        float64 ``[costs, resamples, targets, draws]``; infinite where a resample holds no success.
+
+    >>> random = np.random.default_rng(0)
+    >>> totals = bootstrapped_restarts([[[10.0], [float("inf")]]], [[50.0, 50.0]], 2, 8, random)
+    >>> totals.shape, float(totals.min())
+    ((1, 8, 1, 2), 10.0)
+    """
+    known, whole = np.asarray(times, dtype=np.float64), np.asarray(spent, dtype=np.float64)
+    reached = np.isfinite(known[0])
+    runs, goals = reached.shape
+    cost = np.where(reached, known, whole[:, :, None])
+    picks = random.integers(runs, size=(resamples, runs)) if resamples else np.arange(runs)[None]
+    resamples = len(picks)
+    sample, goal = (each.ravel() for each in np.indices((resamples, goals, draws))[:2])
+    # The first run of each draw goes through all runs in turn, as there.
+    chosen = picks[
+        sample, np.resize(np.arange(runs), draws)[np.indices((resamples, goals, draws))[2]].ravel()
+    ]
+    total = cost[:, chosen, goal]
+    hopeless = ~reached[picks].any(axis=1)[sample, goal]
+    total[:, hopeless] = math.inf
+    open_ = np.flatnonzero(~reached[chosen, goal] & ~hopeless)
+    while len(open_):
+        again = picks[sample[open_], random.integers(runs, size=len(open_))]
+        total[:, open_] += cost[:, again, goal[open_]]
+        open_ = open_[~reached[again, goal[open_]]]
+    return total.reshape(-1, resamples, goals, draws)
+
+
 def ecdf(times: ArrayLike, points: ArrayLike) -> Array:
     """Share of the running times that are at most each point; those never reached count in the whole.
 

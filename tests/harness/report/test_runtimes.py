@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from harness.report.statistics import (
     area_under_curve,
     at_points,
+    bootstrapped_restarts,
     data_profile,
     ecdf,
     expected_running_time,
@@ -115,3 +116,34 @@ def test_the_area_is_the_mean_height_of_the_staircase():
     assert area_under_curve([], [], 0.5, 100) == 0.5
     assert area_under_curve([25, 75], [0.6, 0.8], 0.4, 100) == pytest.approx(0.25 * 0.4 + 0.5 * 0.6 + 0.2)
     assert area_under_curve([25, 150], [0.6, 0.8], 0.4, 100) == pytest.approx(0.25 * 0.4 + 0.75 * 0.6)
+
+
+def test_resampled_restarts_are_restarts_of_the_resample():
+    random = np.random.default_rng(2)
+    totals = bootstrapped_restarts([[[10.0], [math.inf]]], [[50.0, 50.0]], 400, 400, random)[0, :, 0]
+    # Both succeed in a quarter of the resamples, none in a quarter; else 10, and 50 for each miss before.
+    kinds = [np.isinf(each).all() or (each == 10).all() for each in totals]
+    assert np.mean(kinds) == pytest.approx(0.5, abs=0.07)
+    mixed = totals[~np.asarray(kinds)]
+    assert set(np.unique(mixed % 50)) == {10.0}
+    assert mixed.mean() == pytest.approx(60, rel=0.02)
+
+
+def test_all_costs_of_a_run_are_added_up_beside_each_other():
+    times = np.asarray([[10.0, math.inf], [20.0, math.inf], [math.inf, 30.0]])
+    spent = np.asarray([40.0, 40.0, 40.0])
+    totals = bootstrapped_restarts([times, 7 * times], [spent, 7 * spent], 30, 20, np.random.default_rng(3))
+    assert totals.shape == (2, 20, 2, 30)
+    assert np.array_equal(7 * totals[0], totals[1])
+
+
+def test_of_the_runs_as_they_are_the_distribution_is_that_of_cocopp():
+    drawn = bootstrapped_restarts([[[time] for time in TIMES]], [SPENT], 40000, 0, np.random.default_rng(5))
+    assert drawn.shape == (1, 1, 1, 40000)
+    expected = [0.375, 0.6406, 0.7714, 0.9449, 0.9965]  # as above
+    assert ecdf(drawn.ravel(), [50, 100, 200, 400, 800]).tolist() == pytest.approx(expected, abs=0.006)
+
+
+def test_runs_that_never_differ_have_a_band_of_no_width():
+    totals = bootstrapped_restarts([[[10.0]] * 4], [[50.0] * 4], 5, 9, np.random.default_rng(4))
+    assert (totals == 10).all()

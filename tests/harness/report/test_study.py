@@ -30,16 +30,38 @@ def test_trials_of_options_are_no_entries_and_tuned_cells_are_their_own(results)
     assert found["entry"].tolist() == ["a", "a (tuned)"]
 
 
-def test_references_that_spend_nothing_are_not_first_order(results):
-    found = entries(
-        results(
-            ("t", "adam", 0, "finished", 0.5, REFERENCE),
-            ("t", "majority", 0, "finished", 0.5, IDLE),
-            ("t", "zero-shot", 0, "finished", 0.5, IDLE),
-            ("t", "a", 0, "finished", 0.5),
-        ).runs
+def test_references_are_first_order_where_their_class_needs_gradients(results):
+    rows = (
+        ("t", "adam", 0, "finished", 0.5, IDLE),
+        ("t", "chain[first=sgd,then=mezo]", 0, "finished", 0.5, REFERENCE),
+        ("t", "chain[first=checkpoint[path=a],then=mezo]", 0, "finished", 0.5, REFERENCE),
+        ("t", "zero-shot", 0, "finished", 0.5, IDLE),
+        ("t", "a", 0, "finished", 0.5),
     )
-    assert found["role"].tolist() == ["first-order", "reference", "untuned", "contestant"]
+    expected = ["first-order", "first-order", "reference", "untuned", "contestant"]
+    assert Study(results(*rows)).runs["role"].tolist() == expected
+
+
+def test_a_reference_that_is_not_installed_is_first_order_where_it_spent_evaluations(results):
+    study = Study(
+        results(
+            ("t", "their-adam", 0, "finished", 0.5, REFERENCE),
+            ("t", "their-majority", 0, "finished", 0.5, IDLE),
+        )
+    )
+    assert study.runs["role"].tolist() == ["first-order", "reference"]
+
+
+def test_a_better_reference_without_gradients_is_not_the_one_of_gain(results):
+    study = Study(
+        results(
+            ("t", "adam", 0, "finished", 0.9, REFERENCE),
+            ("t", "linear-probe", 0, "finished", 0.99, REFERENCE),
+            ("t", "chain[first=checkpoint[path=a],then=mezo]", 0, "finished", 0.99, REFERENCE),
+            ("t", "zero-shot", 0, "finished", 0.5, IDLE),
+        )
+    )
+    assert study.first_order == {"t": ("adam", 0.9)}
 
 
 def test_one_name_under_two_budgets_is_two_entries(results):
