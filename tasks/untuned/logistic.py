@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy.optimize import minimize
+from scipy.special import log_softmax
 from torch import Tensor
 
 TOLERANCE = 1e-7
@@ -45,19 +46,18 @@ def fitted(features: Tensor, labels: Tensor, classes: int, strength: float) -> L
     >>> found.logits(line).argmax(1).tolist()
     [0, 0, 0, 0, 1, 1, 1, 1]
     """
+    # In numpy alone: the threads of torch and of scipy's library, taken in turns, wait for one another.
     count, width = features.shape
-    ones = torch.ones(count, 1, dtype=torch.float64)
-    inputs = torch.cat([features.detach().cpu().double(), ones], dim=1)
-    penalised = torch.ones(width + 1, dtype=torch.float64)
-    penalised[-1] = 0.0
-    right = torch.nn.functional.one_hot(labels, classes).double()
+    inputs = np.concatenate([features.detach().cpu().double().numpy(), np.ones((count, 1))], axis=1)
+    penalised = np.append(np.ones(width), 0.0)
+    right = np.eye(classes)[labels.cpu().numpy()]
 
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        both = torch.from_numpy(flat).reshape(classes, width + 1)
-        log = (inputs @ both.T).log_softmax(1)
-        loss = -(log * right).sum() + 0.5 * strength * (both.square() * penalised).sum()
-        gradient = (log.exp() - right).T @ inputs + strength * both * penalised
-        return float(loss) / count, gradient.reshape(-1).numpy() / count
+        both = flat.reshape(classes, width + 1)
+        log = log_softmax(inputs @ both.T, axis=1)
+        loss = -(log * right).sum() + 0.5 * strength * (both**2 * penalised).sum()
+        gradient = (np.exp(log) - right).T @ inputs + strength * both * penalised
+        return float(loss) / count, gradient.reshape(-1) / count
 
     found = minimize(
         objective,
