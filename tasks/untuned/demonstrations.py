@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from harness.core import Cost, Split
 from tasks.batching import Batches
 from tasks.datasets import Row
 from tasks.encoding import ALIGNED, Encoded, common_start, cut
-from tasks.families.base import padded
+from tasks.families.base import Family, padded
 from tasks.untuned.fitting import fitting, rows_at_once
 from tasks.untuned.way import Way
 
@@ -119,7 +119,7 @@ class DemonstrationWay(Way):
     def _prompt(self, question: str, repetition: int, count: int) -> list[int]:
         model = self.task.model
         text = (model.kind.between or "").join([*self.shown(repetition)[:count], question])
-        return model.kind.ids(model.tokenizer, text)
+        return _ids(model.kind, model.tokenizer, text)
 
     def _size(self, question: str, repetition: int, count: int) -> int:
         return len(self._prompt(question, repetition, count))
@@ -128,7 +128,7 @@ class DemonstrationWay(Way):
         """How many examples fit before each question."""
         family, tokenizer = self.task.model.kind, self.task.model.tokenizer
         around = len(family.ids(tokenizer, ""))
-        lengths = [len(family.ids(tokenizer, text)) - around for text in self.shown(repetition)]
+        lengths = [len(_ids(family, tokenizer, text)) - around for text in self.shown(repetition)]
         sizes = [partial(self._size, question, repetition) for question in questions]
         return [fitting(lengths, self._room, size) for size in sizes]
 
@@ -146,3 +146,9 @@ class DemonstrationWay(Way):
             rows = Encoded(padded(tokens, width), lengths, labels[places], spare=model.kind.spare)
             found.append((places, rows.trimmed()))
         return found
+
+
+@lru_cache(2**14)
+def _ids(family: Family, tokenizer: Any, text: str) -> list[int]:
+    """Ids of a prompt, which the tasks of one model ask for again and again; not to be changed."""
+    return family.ids(tokenizer, text)
