@@ -69,7 +69,7 @@ RUNS = (
     Column("options", "string", "", "The options that hold, given or tuned, as JSON."),
     Column("settings", "string", "", "All options with their defaults, as JSON; missing until it runs."),
     Column("inside", "string", "", "What ran, where that leaves it open: a wizard's choice, stages."),
-    Column("reference", "bool", "", "A marked reference (first-order, or nothing is tuned), not a contestant."),
+    Column("reference", "bool", "", "A marked reference (first-order or not tuned), not a contestant."),
     Column("provider", "string", "", "Distributions and versions: its own, and those that search for it."),
     Column("repetition", "int64", "", "Counted from 0; the data split of a repetition is everyone's."),
     Column("data_seed", "int64", "", "Seed of the data splits."),

@@ -376,3 +376,28 @@ def test_global_random_state_is_left_alone(tmp_path, toys):
     before = torch.get_rng_state()
     toys.run(tmp_path, [toys.cell("walk"), toys.cell("directions")])
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_cell_for_which_the_device_has_no_memory_fails_alone(tmp_path, toys):
+    class Small(toys.Quadratic):
+        """Holds four candidates at once, of one cell or of several."""
+
+        def evaluate(self, requests):
+            if any(len(request.population) > 4 for request in requests):
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return super().evaluate(requests)
+
+    class Crowd(toys.Walk):
+        population = 9
+
+    def make(cell, task, budget):
+        kind = Crowd if cell.algorithm == "crowd" else toys.Walk
+        return kind(task.space, budget, cell.algorithm_seed)
+
+    cells = [toys.cell("walk"), toys.cell("crowd"), toys.cell("walk", 1)]
+    beside = toys.run(tmp_path / "beside", cells, Small(), make=make)
+    alone = toys.run(tmp_path / "alone", [cells[0], cells[2]], Small(), make=make)
+    assert beside.runs["status"].tolist() == ["finished", "failed", "finished"]
+    assert beside.runs["reason"][1].startswith("OutOfMemoryError in evaluate: CUDA out of memory.")
+    kept = beside.losses[beside.losses["id"] != cells[1].id].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, alone.losses, check_exact=True)
