@@ -378,7 +378,7 @@ def test_global_random_state_is_left_alone(tmp_path, toys):
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_a_cell_for_which_the_device_has_no_memory_fails_alone(tmp_path, toys):
+def test_a_cell_for_which_the_device_has_no_memory_fails_alone(tmp_path, toys, monkeypatch):
     class Small(toys.Quadratic):
         """Holds four candidates at once, of one cell or of several."""
 
@@ -390,13 +390,10 @@ def test_a_cell_for_which_the_device_has_no_memory_fails_alone(tmp_path, toys):
     class Crowd(toys.Walk):
         population = 9
 
-    def make(cell, task, budget):
-        kind = Crowd if cell.algorithm == "crowd" else toys.Walk
-        return kind(task.space, budget, cell.algorithm_seed)
-
+    monkeypatch.setitem(toys.KINDS, "crowd", Crowd)
     cells = [toys.cell("walk"), toys.cell("crowd"), toys.cell("walk", 1)]
-    beside = toys.run(tmp_path / "beside", cells, Small(), make=make)
-    alone = toys.run(tmp_path / "alone", [cells[0], cells[2]], Small(), make=make)
+    beside = toys.run(tmp_path / "beside", cells, Small())
+    alone = toys.run(tmp_path / "alone", [cells[0], cells[2]], Small())
     assert beside.runs["status"].tolist() == ["finished", "failed", "finished"]
     assert beside.runs["reason"][1].startswith("OutOfMemoryError in evaluate: CUDA out of memory.")
     kept = beside.losses[beside.losses["id"] != cells[1].id].reset_index(drop=True)
