@@ -100,8 +100,12 @@ class Process:
         self._popen.kill()
 
     def death(self) -> str:
-        """How it ended, as in "it ...": waits for that."""
-        code = self._popen.wait()
+        """How it ended, as in "it ...": one that says nothing more and goes on is made to."""
+        try:
+            code = self._popen.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            code = self._popen.wait()
         if code >= 0:
             return f"ended with code {code}"
         with suppress(ValueError):

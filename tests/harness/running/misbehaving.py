@@ -74,6 +74,12 @@ class Printer(Walk):
         os.write(1, b"straight to the file\n")
 
 
+class Severer(Walk):
+    def misbehave(self):
+        os.closerange(3, 64)  # the line to its supervisor among them
+        time.sleep(3600)
+
+
 class Meddler(Walk):
     def misbehave(self):
         torch.manual_seed(0)

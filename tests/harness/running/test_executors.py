@@ -19,7 +19,7 @@ from harness.running.sweep_file import Sweep
 from harness.running.sweeping import sweep
 
 SOURCE = Path(__file__).with_name("misbehaving.py").read_text()
-NAMES = ("walk", "killer", "crasher", "leaver", "exiter", "hanger", "leaker", "printer", "meddler")
+NAMES = ("walk", "killer", "crasher", "leaver", "exiter", "hanger", "leaker", "printer", "meddler", "severer")
 
 
 class Listening(Observer):
@@ -108,7 +108,12 @@ def test_who_kills_its_process_is_the_only_one_marked(tmp_path, misbehaving):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills with signals")
 @pytest.mark.parametrize(
-    ("name", "how"), [("crasher", "was killed by SIGSEGV"), ("leaver", "ended with code 0")]
+    ("name", "how"),
+    [
+        ("crasher", "was killed by SIGSEGV"),
+        ("leaver", "ended with code 0"),
+        ("severer", "was killed by SIGKILL"),
+    ],
 )
 def test_who_ends_its_process_otherwise_is_marked_too(tmp_path, misbehaving, name, how):
     results = sweep(
