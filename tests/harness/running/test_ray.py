@@ -84,13 +84,13 @@ def test_a_file_is_never_put_outside_its_cell(tmp_path, name):
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A cluster of two nodes of one CPU each, on this machine; and the second of them."""
+    """A cluster on this machine: a head that computes nothing, and a node of one CPU, which comes second."""
     from ray.cluster_utils import Cluster
 
-    made = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
-    second = made.add_node(**NODE)
+    made = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "include_dashboard": False})
+    node = made.add_node(**NODE)
     ray.init(made.address, logging_level="ERROR", log_to_driver=False)
-    yield made, second
+    yield made, node
     ray.shutdown()
     made.shutdown()
 
@@ -112,17 +112,17 @@ def test_a_population_is_shared_with_an_actor_and_losses_alone_are_exchanged(tmp
     leader.close()
 
 
-class Removing(Observer):
-    """Takes a node away when cells of both workers have advanced."""
+class Replacing(Observer):
+    """Takes away the one node that computes when a first cell has advanced, and gives another."""
 
-    def __init__(self, remove):
-        self.remove, self.lines, self.cells = remove, [], set()
+    def __init__(self, cluster, node):
+        self.cluster, self.node, self.lines = cluster, node, []
 
     def advanced(self, cell, evaluations):
-        self.cells.add(cell.id)
-        if self.remove is not None and len(self.cells) > 4:  # a worker is handed four
-            remove, self.remove = self.remove, None
-            remove()
+        if self.node is not None:
+            node, self.node = self.node, None
+            self.cluster.remove_node(node, allow_graceful=False)
+            self.cluster.add_node(**NODE)
 
     def note(self, line):
         self.lines.append(line)
@@ -134,12 +134,11 @@ def test_a_node_that_is_removed_in_the_middle_leaves_the_same_tables(tmp_path, c
     words_ = words("sentiment/reference/prompt[tokens=2]", "mezo,random,openai-es[population=6]", 90, 2)
     cells = make_plan(words_).cells
     sweep(words_, out=tmp_path / "here", executor=Local())
-    made, second = cluster
-    watching = Removing(lambda: made.remove_node(second, allow_graceful=False))
+    watching = Replacing(*cluster)
     there = sweep(
         words_, out=tmp_path / "there", executor=Ray(workers=2), progress=watching, flush_seconds=0.2
     )
-    assert watching.remove is None
+    assert watching.node is None
     assert ["a worker on the cluster is lost" in line for line in watching.lines] == [True]
     assert set(there.runs["status"]) == {"finished"}
     assert content(tmp_path / "there", cells) == content(tmp_path / "here", cells)
