@@ -23,6 +23,7 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 ray = pytest.importorskip("ray", reason="the extra ray is not installed")
 
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+LOST = "a worker on the cluster is lost "
 
 
 def committed(folder, status="running", fragments=0):
@@ -139,7 +140,8 @@ def test_a_node_that_is_removed_in_the_middle_leaves_the_same_tables(tmp_path, c
         words_, out=tmp_path / "there", executor=Ray(workers=2), progress=watching, flush_seconds=0.2
     )
     assert watching.node is None
-    assert ["a worker on the cluster is lost" in line for line in watching.lines] == [True]
+    # The second worker, which waits for room, may be sent to the node just when it goes.
+    assert [line[:32] for line in watching.lines] in ([LOST], [LOST, LOST])
     assert set(there.runs["status"]) == {"finished"}
     assert content(tmp_path / "there", cells) == content(tmp_path / "here", cells)
 
