@@ -193,4 +193,7 @@ def _populations(chunk: Sequence[Member]) -> list[Population]:
         if not runs or runs[-1][0] is not member.population:
             runs.append((member.population, []))
         runs[-1][1].append(member.index)
-    return [population[torch.tensor(indices)] for population, indices in runs]
+    return [
+        population if indices == list(range(len(population))) else population[torch.tensor(indices)]
+        for population, indices in runs
+    ]

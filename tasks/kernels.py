@@ -21,6 +21,7 @@ from torch.func import functional_call, vmap
 from transformers.pytorch_utils import Conv1D
 
 from harness.core import UserError
+from tasks.norms import by_member, takes_rows
 from tasks.weights import Weights
 
 Names = Mapping[str, str]  # a layer's own names of its tensors -> names in the model
@@ -123,12 +124,13 @@ def product(batch: Batch, name: str, own: Tensor, x: Tensor, transposed: bool = 
 def _add_low_rank(y: Tensor, x: Tensor, left: Tensor, right: Tensor) -> None:
     """``y += (x @ right) @ left.T`` in place, for y ``[n, k, out]`` and x ``[n, k, in]``.
 
-    A product with few columns is slow: one column is a product with a vector, more go in as rows.
+    A product with few columns is slow: they go in as rows. Of one column the second is an outer product.
     """
+    thin = torch.bmm(right.mT, x.mT).mT
     if right.shape[-1] == 1:
-        y.addcmul_(torch.bmm(x, right), left.mT)
+        y.addcmul_(thin, left.mT)
     else:
-        y.baddbmm_(torch.bmm(right.mT, x.mT).mT, left.mT)
+        y.baddbmm_(thin, left.mT)
 
 
 def _side_by_side(x: Tensor, pieces: Iterable[tuple[slice, Tensor]], width: int) -> Tensor:
@@ -160,8 +162,7 @@ def per_member(weights: Weights, name: str, own: Tensor, like: Tensor) -> Tensor
     if whole is None:
         shared = weights.shared(name)
         return own if shared is None else shared
-    rows = like.shape[0] // weights.members
-    return whole.repeat_interleave(rows, dim=0).reshape(-1, *[1] * (like.ndim - 2), whole.shape[-1])
+    return by_member(whole, like)
 
 
 def linear(module: nn.Linear, names: Names, batch: Batch, x: Tensor) -> Tensor:
@@ -217,8 +218,19 @@ def _embedding(module: nn.Embedding, names: Names, batch: Batch, ids: Tensor) ->
     return found.reshape(*ids.shape, -1)
 
 
+def _layer_norm(module: nn.LayerNorm, names: Names, batch: Batch, x: Tensor) -> Tensor:
+    if len(module.normalized_shape) != 1:
+        result: Tensor = _any_layer(module, names, batch, x)
+        return result
+    y = nn.functional.layer_norm(x, module.normalized_shape, None, None, module.eps)
+    for key, combined in (("weight", torch.mul), ("bias", torch.add)):
+        if (own := getattr(module, key)) is not None:
+            y = combined(y, per_member(batch.weights, names[key], own, y))
+    return y
+
+
 def _any_layer(module: nn.Module, names: Names, batch: Batch, *inputs: Any, **named: Any) -> Any:
-    """A layer of unknown kind (normalisations, mostly): its own forward, mapped over the members."""
+    """A layer of unknown kind: its own forward, mapped over the members unless it takes them as rows."""
     forward, weights, rows = partial(_original, module), batch.weights, batch.rows
     own = dict(module.named_parameters(recurse=False))
     whole = {key: written_out(weights, name, own[key]) for key, name in names.items()}
@@ -230,6 +242,10 @@ def _any_layer(module: nn.Module, names: Names, batch: Batch, *inputs: Any, **na
 
     def by_row(x: Any) -> bool:
         return isinstance(x, Tensor) and x.ndim > 0 and x.shape[0] % (n * rows) == 0
+
+    if len(inputs) == 1 and not named and by_row(inputs[0]) and takes_rows(module):
+        each = {key: by_member(tensor, inputs[0]) for key, tensor in stacked.items()}
+        return forward({**shared, **each}, *inputs)
 
     def unfolded(x: Any) -> Any:
         return x.reshape(n, -1, *x.shape[1:]) if by_row(x) else x
@@ -273,4 +289,5 @@ _KERNELS: dict[Any, Callable[..., Any]] = {
     nn.Linear.forward: linear,
     Conv1D.forward: _conv1d,
     nn.Embedding.forward: _embedding,
+    nn.LayerNorm.forward: _layer_norm,
 }

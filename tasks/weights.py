@@ -119,6 +119,8 @@ class Perturbed(Weights):
     def __init__(self, population: Perturbations) -> None:
         super().__init__(len(population))
         self._population = population
+        self._members: list[int] = population.members.tolist()
+        self._signs = population.signs.to(population.space.device)[:, None, None]
         noise = population.noise
         self._names = {block.name for block in noise.space.blocks}
         self._low_rank = {n for n in self._names if isinstance(noise, Factored) and noise.factored(n)}
@@ -137,14 +139,11 @@ class Perturbed(Weights):
         step = population.step(name)
         if isinstance(step, Tensor):
             raise ValueError("a sigma for each entry has no low-rank form: use a dense law")
-        members = population.members.tolist()
-        drawn = {member: population.noise.factors(member, name) for member in dict.fromkeys(members)}
-        pairs = [pair for member in members if (pair := drawn[member])]
+        drawn = {member: population.noise.factors(member, name) for member in dict.fromkeys(self._members)}
+        pairs = [pair for member in self._members if (pair := drawn[member])]
+        left, right = (torch.stack(factors) for factors in zip(*pairs, strict=True))
         wide = torch.promote_types(center.dtype, torch.float32)
-        left = torch.stack([pair[0].to(wide) for pair in pairs])
-        right = torch.stack([pair[1] for pair in pairs])
-        signs = population.signs.to(left)[:, None, None]
-        return (signs * (step * left)).to(center.dtype), right.to(center.dtype)
+        return (left.to(wide) * (self._signs.to(wide) * step)).to(center.dtype), right.to(center.dtype)
 
     def stacked(self, name: str) -> Tensor | None:
         pieces = self.pieces(name)

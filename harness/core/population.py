@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -105,25 +106,37 @@ class Perturbations:
 
         The sum is taken in float32 (or the center's wider dtype) and cast once.
         """
-        center, step = self.center[block][rows], self.step(block, rows)
+        center, step = self.center[block], self.step(block, rows)
+        if not _all(rows):  # a view of all rows of a small block would cost as much as its arithmetic
+            center = center[rows]
         wide = center.to(torch.promote_types(center.dtype, torch.float32))
-        out = torch.empty(len(self), *center.shape, dtype=center.dtype, device=center.device)
-        places: dict[int, list[tuple[int, int]]] = {}  # mirrored members share a draw
-        for i, (member, sign) in enumerate(zip(self.members.tolist(), self.signs.tolist(), strict=True)):
-            if sign:
-                places.setdefault(member, []).append((i, sign))
-            else:
-                out[i] = center
+        out = torch.empty((len(self), *center.shape), dtype=center.dtype, device=center.device)
+        each = out.unbind()
+        for i in self._at_center:
+            each[i].copy_(center)
 
         def draw(member: int) -> Tensor:
             return self.noise.draw(member, block, rows, wide.dtype)
 
         in_turn = center.numel() < _WORTH_A_THREAD or center.device.type != "cpu"
-        draws = map(draw, places) if in_turn else side_by_side(draw, list(places))
-        for drawn, members in zip(draws, places.values(), strict=True):
+        draws = map(draw, self._places) if in_turn else side_by_side(draw, list(self._places))
+        for drawn, members in zip(draws, self._places.values(), strict=True):
             for i, sign in members:
-                _displaced(wide, sign, step, drawn, out[i])
+                _displaced(wide, sign, step, drawn, each[i])
         return out
+
+    @cached_property
+    def _places(self) -> dict[int, list[tuple[int, int]]]:
+        """For each direction who goes along it, and with which sign: mirrored members share a draw."""
+        places: dict[int, list[tuple[int, int]]] = {}
+        for i, (member, sign) in enumerate(zip(self.members.tolist(), self.signs.tolist(), strict=True)):
+            if sign:
+                places.setdefault(member, []).append((i, sign))
+        return places
+
+    @cached_property
+    def _at_center(self) -> list[int]:
+        return [i for i, sign in enumerate(self.signs.tolist()) if not sign]
 
     def coordinates(self) -> Tensor:
         """All members as the space's coordinates ``[n, d]``; for spaces small enough to hold them."""
@@ -135,6 +148,10 @@ class Perturbations:
                 for i in range(len(self))
             ]
         )
+
+
+def _all(rows: Rows) -> bool:
+    return isinstance(rows, slice) and rows == slice(None)
 
 
 def _displaced(center: Tensor, sign: int, step: float | Tensor, drawn: Tensor, out: Tensor) -> None:

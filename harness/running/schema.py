@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ def measured(table: str) -> list[str]:
     return [column.name for column in TABLES[table] if column.measured]
 
 
+@cache
 def arrow_schema(table: str) -> pa.Schema:
     """The table's Arrow schema, with unit and meaning of each column as its metadata."""
     import pyarrow as pa
@@ -186,12 +188,12 @@ def make_table(table: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     """
     import pyarrow as pa
 
-    rows = list(rows)
-    known = {column.name for column in TABLES[table]}
+    rows, schema = list(rows), arrow_schema(table)
+    known = set(schema.names)
     for row in rows:
-        if unknown := set(row) - known:
-            raise KeyError(f"{table} has no column {sorted(unknown)}")
-    return pa.Table.from_pylist(rows, schema=arrow_schema(table))
+        if not row.keys() <= known:
+            raise KeyError(f"{table} has no column {sorted(row.keys() - known)}")
+    return pa.Table.from_pylist(rows, schema=schema)
 
 
 def check_row(table: str, row: Mapping[str, Any]) -> None:

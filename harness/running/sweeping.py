@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from harness.running.clock import Breakdown
 from harness.running.executors.base import Executor, Session
 from harness.running.executors.inline import Inline
+from harness.running.fragments import CellFolder
 from harness.running.observer import Observer
 from harness.running.plan import Cell, builder_of, make_plan
 from harness.running.results import Results, collect, load_results
@@ -17,6 +19,8 @@ from harness.running.store import Store
 from harness.running.sweep_file import Sweep
 from harness.running.tuning import resolved
 
+SETTLING = 16
+"""Cells whose files are waited for at the same time."""
 
 def sweep(
     source: Sweep | Path | str,
@@ -84,7 +88,9 @@ def sweep(
 
 def write_tables(store: Store, cells: Sequence[Cell]) -> None:
     """Wait until the disk has the cells, and write the derived tables of all of them."""
-    for cell in cells:  # those too that ended in a session that was broken off
-        if cell.skip is None:
-            store.cell(cell.id).settle()
+    # Those too that ended in a session that was broken off. Many at once: the disk takes them together.
+    folders = [store.cell(cell.id) for cell in cells if cell.skip is None]
+    with ThreadPoolExecutor(SETTLING) as pool:
+        for _ in pool.map(CellFolder.settle, folders):
+            pass
     store.write_tables(collect(store.path, cells))
