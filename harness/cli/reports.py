@@ -26,19 +26,30 @@ def report(
         typer.Option(help="By default OUT/report.html, report.md, figures, or compare.html in the last OUT."),
     ] = None,
     title: Annotated[str | None, typer.Option(help="Of the page; by default the folder's name.")] = None,
+    pair: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OLD=NEW",
+            help="Of two OUTs: an algorithm of the first and what it is called in the second; repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """Write a report, or set two results beside each other: one HTML file that needs no network."""
+    from harness.report.compare.naming import Pair
     from harness.report.writing import FORMATS, write_comparison, write_report
     from harness.running.results import load_results
 
     if form not in FORMATS:
         raise UserError(f"--format: {form!r} is none of {', '.join(FORMATS)}")
+    pairs = [Pair.parse(text) for text in pair or ()]
+    if pairs and len(sources) != 2:
+        raise UserError("--pair: OLD is of one folder and NEW of another; name two folders")
     if len(sources) > 1:
         if form != "html":
             raise UserError(
                 f"--format {form}: results beside each other are a page of html; leave out --format"
             )
-        typer.echo(f"{write_comparison(sources, to, title)} is written; open it in a browser")
+        typer.echo(f"{write_comparison(sources, to, title, pairs)} is written; open it in a browser")
         return
     written = write_report(load_results(sources[0]), to, title, form)
     typer.echo(f"{written} is written" + ("; open it in a browser" if form == "html" else ""))

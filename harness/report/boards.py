@@ -12,6 +12,7 @@ import pandas as pd
 from harness.core.errors import UserError
 from harness.report.columns import ABOUT, BY_TASK, COLUMNS, flat, names_of, results_of
 from harness.report.entries import SCORED, entries, families, family
+from harness.report.first_order import NAME, NOT_RUN, USUAL
 from harness.report.promises import PROMISES
 from harness.report.shots import shots
 from harness.report.standing import TEXTS, about_cells, note, standing
@@ -62,7 +63,8 @@ def board(
     expected running times (``ert``), and for tasks at several numbers of examples the metric at each
     (``data``). Ranks are by the metric, whatever the columns.
 
-    ``tie`` says of each row whether paired tests tell it from the best: best, tied, worse, not enough data.
+    ``tie`` says of each row whether paired tests tell it from the best: best, tied, worse, not enough data;
+    or that it is a reference, or a first-order one that was not run, whose ``reason`` says how to have it.
 
     Args:
         results: of a sweep, finished or not.
@@ -108,7 +110,8 @@ def _by_task(results: Results, columns: str, split: str, about: str) -> Board:
         for line in lines.to_dict("records"):
             key = (str(task), str(line["algorithm"]))
             row = {name: line[name] for name in ("algorithm", "reference", "rank", "metric", "planned")}
-            row |= {"group": task, "tie": ties[line["algorithm"]], **said[key]}
+            about_row = said.get(key, {"kind": "", "options": "", "provider": "", "reason": line["reason"]})
+            row |= {"group": task, "tie": ties[line["algorithm"]], **about_row}
             for name, value in made.values.get(key, {}).items():
                 row |= flat(name, value)
             rows.append(row)
@@ -121,6 +124,7 @@ def _ties(lines: pd.DataFrame, scored: pd.DataFrame) -> dict[str, str]:
         line["algorithm"]: "reference" if line["reference"] else "not ranked"
         for line in lines.to_dict("records")
     }
+    said |= dict.fromkeys(lines.loc[lines["planned"] == 0, "algorithm"], NOT_RUN)
     ranked = lines[lines["rank"].notna()]
     names = ranked["algorithm"].tolist()
     if not names:
@@ -143,7 +147,7 @@ def _by_tuning(study: Study, columns: str, split: str, about: str) -> Board:
     rows, notes = [], {}
     for tuning in dict.fromkeys(tunings):
         part = study.part(tunings == tuning)
-        rows += standing(part, dict.fromkeys(part.entries, str(tuning)), columns)
+        rows += standing(part, dict.fromkeys([*part.entries, NAME], str(tuning)), columns)
         notes[str(tuning)] = note(part)
     return _made("tuning", _headings(columns, split), rows, notes, about)
 
@@ -151,7 +155,8 @@ def _by_tuning(study: Study, columns: str, split: str, about: str) -> Board:
 def _by_family(study: Study, columns: str, split: str, about: str) -> Board:
     known = families(study.results.path)
     named = zip(study.runs["entry"], study.runs["algorithm"], strict=True)
-    rows = standing(study, {entry: known.get(a) or family(a) for entry, a in named}, columns)
+    group = {entry: known.get(a) or family(a) for entry, a in named}
+    rows = standing(study, {**group, NAME: family(USUAL)}, columns)
     groups = list(dict.fromkeys(row["group"] for row in rows))
     rows.sort(key=lambda row: groups.index(row["group"]))
     said = f"ranked among all families; {note(study)}"
@@ -179,8 +184,8 @@ def _by_data(results: Results, about: str) -> Board:
         part = study.part(study.runs["task"].isin(list(own)))
         values = results_of(part.runs).values
         planned = part.runs.groupby("entry")["repetition"].nunique()
-        for row in standing(part, dict.fromkeys(part.entries, base), "none"):
-            row["planned"] = int(planned[row["algorithm"]])  # of one k, as n is
+        for row in standing(part, dict.fromkeys([*part.entries, NAME], base), "none"):
+            row["planned"] = int(planned.get(row["algorithm"], 0))  # of one k, as n is
             for task, k in own.items():
                 if (task, row["algorithm"]) in values:
                     row |= flat(f"k{k}", values[task, row["algorithm"]]["test"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from harness.report.first_order import in_words
 from harness.report.study import LEVEL, Study
 from harness.report.wording import listed, many, plain
 
@@ -26,6 +27,8 @@ def finding(study: Study) -> list[str]:
         return [*said, "No cell has a result yet."]
     said += _best(study)
     said += _gain(study)
+    if missing := in_words(study.missing_first_order, len(study.tasks)):
+        said.append(f"{missing[0].upper()}{missing[1:]}.")
     if study.blocks.note and len(study.blocks.contestants) > 1:
         said.append(
             f"Aggregates are over what all compared contestants have: {plain(study.blocks.note, 600)}."

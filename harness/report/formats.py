@@ -10,6 +10,8 @@ from typing import Any
 from harness.core.errors import UserError
 from harness.report.boards import Board
 from harness.report.escaping import as_csv, as_json
+from harness.report.first_order import NOT_RUN
+from harness.report.latex import HEAD, latex_table
 
 FORMATS = ("table", "csv", "json", "markdown", "latex")
 
@@ -19,22 +21,6 @@ LEGEND = (
     "n: values that a mean is of, of those planned; [95 % interval]. * best; = not told from the best by "
     "paired signed-rank tests (Holm, p < 0.05); ? too few blocks for a test; ref: a reference, not ranked."
 )
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-    "[": "{[}",
-    "]": "{]}",
-    "–": "--",
-    "×": r"$\times$",
-    "∞": r"$\infty$",
-    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
-}
 
 
 def rendered(board: Board, form: str) -> str:
@@ -80,7 +66,7 @@ def _line(row: dict[Any, Any], measures: tuple[str, ...]) -> list[str]:
     place = "ref" if row["reference"] else _rank(row["rank"])
     return [
         place + MARKS.get(row["tie"], ""),
-        one_line(row["algorithm"]),
+        one_line(row["algorithm"]) + f" ({NOT_RUN})" * (row["tie"] == NOT_RUN),
         *(measure_text(row, name, n) for name in measures),
         f"{n}/{row['planned']}" if n != row["planned"] else str(n),
         one_line(row["options"]),
@@ -137,9 +123,18 @@ def remarks(board: Board, group: str) -> list[str]:
     ]
     versions: dict[str, list[str]] = {}
     for row in rows:
-        versions.setdefault(one_line(row["provider"]) or "unknown version", []).append(row["algorithm"])
+        if row["tie"] != NOT_RUN:
+            name = one_line(row["provider"]) or "unknown version"
+            versions.setdefault(name, []).append(row["algorithm"])
     said += [f"{version}: {', '.join(map(one_line, names))}" for version, names in versions.items()]
-    return said + [one_line(note) for note in filter(None, [board.notes.get(group)])]
+    return said + notes(board, group)
+
+
+def notes(board: Board, group: str) -> list[str]:
+    """The group's note, and of a first-order reference that was not run, how to have it."""
+    rows = board.rows[(board.rows["group"] == group) & (board.rows["tie"] == NOT_RUN)]
+    said = [f"{row['algorithm']} {row['reason']}" for row in rows.to_dict("records")]
+    return [one_line(note) for note in (board.notes.get(group), *said) if note]
 
 
 def escape_markdown(text: str) -> str:
@@ -151,15 +146,6 @@ def escape_markdown(text: str) -> str:
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = "".join(f"\\{each}" if each in "\\`*_{}|~#$!" else each for each in text)
     return text.replace("](", "]\\(")  # brackets alone are no link, and intervals stay readable
-
-
-def escape_latex(text: str) -> str:
-    r"""A text that LaTeX prints as it is.
-
-    >>> escape_latex("50 % of a_b")
-    '50 \\% of a\\_b'
-    """
-    return "".join(_LATEX.get(each, each) for each in text)
 
 
 def groups(board: Board) -> list[str]:
@@ -175,32 +161,14 @@ def _markdown(board: Board) -> str:
         texts = ["| " + " | ".join(escape_markdown(cell) for cell in row) + " |" for row in table]
         texts.insert(1, "|" + " --- |" * len(heads))
         parts.append("\n".join([f"### {escape_markdown(one_line(group))}", "", *texts]))
-        parts += [escape_markdown(one_line(note)) for note in filter(None, [board.notes.get(group)])]
+        parts += [escape_markdown(note) for note in notes(board, group)]
     said = [escape_markdown(text) for text in (board.about, LEGEND) if text]
     return "\n\n".join([*parts, *said]) + "\n"
 
 
 def _latex(board: Board) -> str:
-    parts = []
+    parts = [HEAD]
     for group in groups(board):
-        heads = headings(board, group)
-        said = [group, board.notes.get(group, ""), board.about.removesuffix("."), LEGEND]
-        caption = ". ".join(filter(None, map(one_line, said)))
-        rows = [" & ".join(escape_latex(cell) for cell in row) + r" \\" for row in lines(board, group)]
-        parts.append(
-            "\n".join(
-                [
-                    r"\begin{table}",
-                    rf"\caption{{{escape_latex(caption)}}}",
-                    rf"\begin{{tabular}}{{rl{'r' * (len(board.measures) + 1)}ll}}",
-                    r"\toprule",
-                    " & ".join(escape_latex(head) for head in heads) + r" \\",
-                    r"\midrule",
-                    *rows,
-                    r"\bottomrule",
-                    r"\end{tabular}",
-                    r"\end{table}",
-                ]
-            )
-        )
-    return "\n\n".join(["% needs \\usepackage{booktabs}, and \\usepackage[T1]{fontenc}", *parts]) + "\n"
+        said = [one_line(group), *notes(board, group), one_line(board.about).removesuffix("."), LEGEND]
+        parts.append(latex_table(headings(board, group), lines(board, group), ". ".join(filter(None, said))))
+    return "\n\n".join(parts) + "\n"

@@ -12,15 +12,18 @@ from harness.report.entries import families, family
 from harness.report.figures import CHARTS, Chart, first_lines, styles
 from harness.report.figures.chart import GROUND, INK, PALETTES
 from harness.report.finding import finding
+from harness.report.first_order import NAME, USUAL, in_words
 from harness.report.gaps import environments, gaps
 from harness.report.page import rendered_page
 from harness.report.published import published
-from harness.report.sections import promises_table, running_times_table, unlabelled_table
+from harness.report.sections import promises_by_task, promises_table, running_times_table, unlabelled_table
 from harness.report.study import Study
 from harness.report.tables import leaderboard
 from harness.running.store import SWEEP
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from harness.running.results import Results
 
 
@@ -38,7 +41,8 @@ def html_report(results: Results, title: str | None = None) -> str:
     """
     study = Study(results)
     charts = [make(study) for make in CHARTS]
-    board = _board(study)
+    lines = leaderboard(study.results)
+    board = _board(study, lines)
     return rendered_page(
         "report.html.j2",
         title=title or results.path.resolve().name or "results",
@@ -48,11 +52,13 @@ def html_report(results: Results, title: str | None = None) -> str:
         board=board,
         published=published(results, board),
         promises=promises_table(study),
+        promises_by_task=promises_by_task(study),
+        missing=in_words(study.missing_first_order, len(study.tasks)),
         unlabelled=unlabelled_table(study),
         running_times=running_times_table(study),
         charts={chart.name: chart for chart in charts},
         data=_data(study, charts),
-        algorithms=_algorithms(study),
+        algorithms=_algorithms(study, lines),
         gaps=gaps(study),
         definitions=definitions(study),
         environment=environments(results),
@@ -73,16 +79,17 @@ def _data(study: Study, charts: list[Chart]) -> dict[str, Any]:
     }
 
 
-def _board(study: Study) -> list[dict[Hashable, Any]]:
-    board = leaderboard(study.results).to_dict("records")
+def _board(study: Study, lines: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    board = lines.to_dict("records")
     known = families(study.results.path)
     for line in board:
-        line["family"] = known.get(line["algorithm"]) or family(line["algorithm"])
+        name = USUAL if line["algorithm"] == NAME else line["algorithm"]
+        line["family"] = known.get(name) or family(name)
     return board
 
 
-def _algorithms(study: Study) -> list[dict[Hashable, Any]]:
-    board, known = leaderboard(study.results), families(study.results.path)
+def _algorithms(study: Study, board: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    known = families(study.results.path)
     found: list[dict[Hashable, Any]] = []
     for entry in study.entries:
         cells = study.runs[study.runs["entry"] == entry]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import math
+import re
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 
 def rendered_page(template: str, **content: Any) -> str:
@@ -70,7 +72,8 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {"number": number, "short": short, "anchor": _anchor, "sortable": _sortable}
+    templates.filters |= {"number": number, "short": short, "anchor": _anchor}
+    templates.filters |= {"sortable": _sortable, "breaks": _breaks}
     templates.policies["json.dumps_kwargs"] = {
         "separators": (",", ":"),
         "ensure_ascii": False,
@@ -82,6 +85,13 @@ def _templates() -> Environment:
 def _anchor(place: int, kind: str) -> str:
     """Of a section: by number, since a name may hold anything."""
     return f"{kind}-{place}"
+
+
+def _breaks(name: str) -> Markup:
+    """A name that may be broken behind what joins its parts, before it is broken anywhere else."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"([/,\[=])(?=[^/,\[=])", r"\1<wbr>", str(escape(name))))
 
 
 def _sortable(value: Any) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
@@ -127,14 +127,19 @@ class Promises:
 
     def _lost(self, entry: str) -> Interval:
         """Share of the runs that failed, met a nan loss, or report less on dev than the untouched model."""
-        cells = self._cells[self._cells["entry"] == entry]
-        ran = cells[cells["status"].isin([*SCORED, "failed"])]
-        if set(ran["task"]) != set(self.study.tasks):
-            return _NONE
-        starts = self.study.starts.reindex(pd.MultiIndex.from_frame(ran[["task", "repetition"]]))
-        below = ran["dev_score"].to_numpy(dtype=np.float64) < starts.to_numpy(dtype=np.float64)
-        broken = (ran["failed_evaluations"].fillna(0) > 0) | (ran["status"] == "failed")
-        return share(int((below | broken.to_numpy(dtype=bool)).sum()), len(ran))
+        lost, runs, tasks = self._losses.get(entry, (0, 0, 0))
+        return share(lost, runs) if tasks == len(self.study.tasks) else _NONE
+
+    @cached_property
+    def _losses(self) -> dict[str, tuple[int, int, int]]:
+        """By entry the runs that were lost, those that ran, and on how many tasks: of all entries at once."""
+        cells = self._cells[self._cells["status"].isin([*SCORED, "failed"])]
+        starts = self.study.starts.reindex(pd.MultiIndex.from_frame(cells[["task", "repetition"]]))
+        below = cells["dev_score"].to_numpy(dtype=np.float64) < starts.to_numpy(dtype=np.float64)
+        broken = (cells["failed_evaluations"].fillna(0) > 0) | (cells["status"] == "failed")
+        lost = cells.assign(lost=below | broken.to_numpy(dtype=bool))
+        found = lost.groupby("entry", sort=False).agg({"lost": ["sum", "size"], "task": "nunique"})
+        return {str(entry): (int(n), int(runs), int(tasks)) for entry, n, runs, tasks in found.itertuples()}
 
 
 @lru_cache

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from harness.report.columns import Value, flat, running_times_of
+from harness.report.columns import Value, flat, promises_of, running_times_of
+from harness.report.first_order import NAME
 from harness.report.formats import measure_text
 from harness.report.promises import PROMISES, Promises, unlabelled
 from harness.report.statistics import Interval
@@ -20,10 +21,12 @@ class Measured(NamedTuple):
         headings: of the measures.
         rows: with ``task`` (empty where it is over all), ``entry``, ``reference``, and ``cells``: what each
             is sorted by, and its text.
+        note: what holds for all of it; may be empty.
     """
 
     headings: list[str]
     rows: list[dict[str, Any]]
+    note: str = ""
 
 
 def promises_table(study: Study) -> Measured:
@@ -34,7 +37,25 @@ def promises_table(study: Study) -> Measured:
     (1.0, '1.000 [1.000, 1.000] n=6')
     """
     promises = Promises(study)
-    return _table(study, PROMISES, (("", entry, promises.of(entry)) for entry in study.entries))
+    table = _table(study, PROMISES, (("", entry, promises.of(entry)) for entry in study.entries))
+    return _with_missing(table, [""] if study.no_first_order else [])
+
+
+def promises_by_task(study: Study) -> dict[str, Measured]:
+    """The promises of each task by itself.
+
+    >>> from harness.report.example import example
+    >>> table = promises_by_task(example())["topic"]
+    >>> table.rows[0]["entry"], table.rows[0]["cells"][0], table.note
+    ('mezo', (1.0, '1.000 [1.000, 1.000] n=3'), 'multiples are of adam')
+    """
+    columns, found = promises_of(study), {}
+    for task in study.tasks:
+        known = [(task, entry, columns.values.get((task, entry))) for entry in study.entries]
+        table = _table(study, columns.headings, [(task, entry, own) for _, entry, own in known if own])
+        table = _with_missing(table, study.missing_first_order)
+        found[task] = table._replace(note=columns.notes[task])
+    return found
 
 
 def unlabelled_table(study: Study) -> Measured:
@@ -56,7 +77,8 @@ def unlabelled_table(study: Study) -> Measured:
                 for entry in part.study.entries
                 if roles[entry] in ("contestant", "first-order")
             ]
-    return _table(study, {"over_zero_shot": PROMISES["over_zero_shot"]}, found)
+    table = _table(study, {"over_zero_shot": PROMISES["over_zero_shot"]}, found)
+    return _with_missing(table, study.missing_first_order)
 
 
 def running_times_table(study: Study) -> Measured:
@@ -73,7 +95,7 @@ def running_times_table(study: Study) -> Measured:
         for entry in study.entries
         if (task, entry) in columns.values
     )
-    return _table(study, columns.headings, ordered)
+    return _with_missing(_table(study, columns.headings, ordered), study.missing_first_order)
 
 
 def _table(
@@ -89,3 +111,15 @@ def _table(
             cells.append((1e300 if math.isinf(value[0]) else value[0], text))
         rows.append({"task": task, "entry": entry, "reference": entry in references, "cells": cells})
     return Measured(list(headings.values()), rows)
+
+
+def _with_missing(table: Measured, tasks: Iterable[str]) -> Measured:
+    """The table, with the row of a first-order reference that was not run behind the others of its task."""
+    missing, rows = set(tasks), []
+    for place, row in enumerate(table.rows):
+        rows.append(row)
+        following = table.rows[place + 1]["task"] if place + 1 < len(table.rows) else None
+        if row["task"] in missing and row["task"] != following:
+            cells = [(math.nan, "–")] * len(table.headings)
+            rows.append({"task": row["task"], "entry": NAME, "reference": True, "cells": cells})
+    return table._replace(rows=rows)

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from harness.report.columns import flat
+from harness.report.first_order import NAME, NOT_RUN, in_words
 from harness.report.promises import Promises
 from harness.report.study import Study
 
@@ -20,9 +21,11 @@ TEXTS = ("options", "provider", "reason")
 def standing(study: Study, group: Mapping[str, str], columns: str) -> list[dict[str, Any]]:
     """A row for each entry: rank and tie over blocks, and its measures over all tasks of the study.
 
+    Where no first-order reference was run, the last row says so.
+
     Args:
         study: over whose tasks.
-        group: that each entry stands in.
+        group: that each entry stands in, and a first-order reference would.
         columns: ``results`` (gain and level), ``promises``, or anything else for none.
     """
     about = about_cells(study.runs, ["entry"])
@@ -46,6 +49,10 @@ def standing(study: Study, group: Mapping[str, str], columns: str) -> list[dict[
         for name, value in (promises.of(entry) if promises else {}).items():
             row |= flat(name, value)
         rows.append(row)
+    if reason := study.no_first_order:
+        place = {"group": group[NAME], "algorithm": NAME, "kind": "", "reference": True, "rank": math.nan}
+        texts = dict.fromkeys(TEXTS, "") | {"reason": reason}
+        rows.append({**place, "tie": NOT_RUN, "metric": study.common_metric or "", "planned": 0, **texts})
     return rows
 
 
@@ -56,7 +63,10 @@ def note(study: Study) -> str:
     parts = [f"{tasks}, ranks over {blocks} blocks of task and repetition"]
     if not math.isnan(distance := study.ranks.difference):
         parts.append(f"ranks closer than {distance:.2f} cannot be told apart (Nemenyi, 5 %)")
-    return "; ".join([*parts, *filter(None, [study.blocks.note])])
+    parts += filter(None, [study.blocks.note])
+    if not study.no_first_order:  # else there is a row that says it
+        parts += filter(None, [in_words(study.missing_first_order, len(study.tasks))])
+    return "; ".join(parts)
 
 
 def about_cells(cells: pd.DataFrame, keys: list[str]) -> dict[Any, dict[str, str]]:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from harness.report.entries import entries, with_first_order
+from harness.report.first_order import NAME, NOT_RUN, missing_first_order
 from harness.report.statistics import (
     Blocks,
     Comparisons,
@@ -104,6 +105,18 @@ class Study:
     def entries(self) -> list[str]:
         """Contestants, then references: the order of every list and colour."""
         return [*self.contestants, *self.references]
+
+    @cached_property
+    def missing_first_order(self) -> dict[str, str]:
+        """Of each task that lacks a first-order reference and could have one: why, and how to get it."""
+        return missing_first_order(self.runs)
+
+    @property
+    def no_first_order(self) -> str:
+        """Why there is no first-order entry at all; empty where there is one, or none can be."""
+        if (self.runs["role"] == NAME).any():
+            return ""
+        return " | ".join(dict.fromkeys(self.missing_first_order.values()))
 
     @cached_property
     def means(self) -> pd.DataFrame:
@@ -227,11 +240,16 @@ class Study:
         """A row for each entry over all tasks: what can be aggregated, and nothing over a ragged set.
 
         Columns: ``entry``, ``reference``, ``rank`` (average over blocks), ``tie`` (best, tied, worse, or why
-        it cannot be said), ``gain``, ``level`` (both with ``_low``, ``_high`` and ``_n``), ``anytime``.
+        it cannot be said), ``gain``, ``level`` (both with ``_low``, ``_high`` and ``_n``), ``anytime``. Where
+        no first-order reference was run, the last row is of it, ``tie`` being not run.
         """
         columns = ["entry", "reference", "rank", "tie", "anytime"]
         columns += [name + end for name in ("gain", "level") for end in ("", "_low", "_high", "_n")]
-        return pd.DataFrame([self._standing(entry) for entry in self.entries], columns=columns)
+        rows = [self._standing(entry) for entry in self.entries]
+        if self.no_first_order:
+            counts = {"gain_n": 0, "level_n": 0}
+            rows.append({"entry": NAME, "reference": True, "tie": NOT_RUN, **counts})
+        return pd.DataFrame(rows, columns=columns)
 
     def _standing(self, entry: str) -> dict[str, object]:
         placed = dict(zip(self.blocks.contestants, self.ranks.ranks, strict=True))

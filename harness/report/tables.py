@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.report.entries import SCORED, entries
+from harness.report.entries import SCORED, entries, with_first_order
 from harness.report.escaping import as_csv
+from harness.report.first_order import NAME, missing_first_order
 from harness.report.statistics import average_ranks, mean_interval, without_gaps
 from harness.running.files import write_bytes
 
@@ -53,7 +54,9 @@ def leaderboard(results: Results) -> pd.DataFrame:
 
     ``test_mean`` is the mean test metric of the reported candidates over the repetitions that have one,
     with a 95% Student t interval. A rank is given to contestants all of whose planned repetitions have a
-    result: a mean over fewer data splits than the others' is no place. References are not ranked.
+    result: a mean over fewer data splits than the others' is no place. References are not ranked. A task that
+    has gradients and no first-order reference gets a row for it, of which nothing was planned; ``reason``
+    says how to have it.
 
     Args:
         results: of a sweep, finished or not.
@@ -65,7 +68,8 @@ def leaderboard(results: Results) -> pd.DataFrame:
     >>> board[["algorithm", "rank", "test_mean", "n"]].values.tolist()
     [['a', 1.0, 0.5, 1]]
     """
-    cells = entries(results.runs)
+    cells = with_first_order(entries(results.runs))
+    missing = missing_first_order(cells)
     groups: dict[str, dict[str, list[int]]] = {}
     for place, (task, entry) in enumerate(zip(cells["task"], cells["entry"], strict=True)):
         groups.setdefault(task, {}).setdefault(entry, []).append(place)
@@ -80,7 +84,17 @@ def leaderboard(results: Results) -> pd.DataFrame:
         for line, rank in zip(lines, average_ranks(values, direction), strict=True):
             line["rank"] = rank
         rows += sorted(lines, key=lambda line: (line["reference"], _last(line["rank"])))
+        if task in missing:
+            metric = next((line["metric"] for line in lines if line["metric"]), "")
+            rows.append(_not_run(task, metric, missing[task]))
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def _not_run(task: str, metric: str, reason: str) -> dict[str, Any]:
+    """The row of a first-order reference that nobody has planned."""
+    empty = {name: {"float64": math.nan, "int64": 0, "str": ""}.get(kind) for name, kind in COLUMNS.items()}
+    own = {"task": task, "algorithm": NAME, "reference": True, "metric": metric, "reason": reason}
+    return {**empty, **own}
 
 
 class _Columns:

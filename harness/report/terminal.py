@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.report.boards import Board
+from harness.report.first_order import NOT_RUN
 from harness.report.formats import LEGEND, MARKS, groups, headings, lines, one_line, remarks
 from harness.report.tables import Overall
 
@@ -53,7 +54,7 @@ def show_leaderboard(
         marks = [""] * len(cells) if own is None else [MARKS.get(tie, "") for tie in own["tie"]]
         console.print(_task_table(str(task), metric, cells, marks, console.width >= FULL_WIDTH))
         for line in cells.to_dict("records"):
-            if remark := _remark(line):
+            if remark := _remark(line, detailed=detail is not None):
                 console.print(f"  {escape(remark)}", style="dim", highlight=False)
         for remark in remarks(detail, str(task)) if detail else ():
             console.print(f"  {escape(remark)}", style="dim", highlight=False)
@@ -126,7 +127,7 @@ def _task_table(task: str, metric: str, cells: pd.DataFrame, marks: list[str], c
         )
         table.add_row(
             "ref" if line["reference"] else _short(line["rank"]) + mark,
-            escape(str(line["algorithm"])),
+            escape(str(line["algorithm"])) + f" ({NOT_RUN})" * (not line["planned"]),
             _number(line["test_mean"]),
             "–" if math.isnan(line["ci_low"]) else interval,
             f"{line['n']}/{line['planned']}" if line["n"] != line["planned"] else str(line["n"]),
@@ -138,8 +139,10 @@ def _task_table(task: str, metric: str, cells: pd.DataFrame, marks: list[str], c
     return table
 
 
-def _remark(line: dict[Any, Any]) -> str:
+def _remark(line: dict[Any, Any], detailed: bool) -> str:
     """What happened to the repetitions that did not simply finish, with the reason."""
+    if not line["planned"]:  # a first-order reference that was not run, which the notes say too
+        return "" if detailed else f"{line['algorithm']} {line['reason']}"
     kinds = [f"{line[kind]} {kind}" for kind in ("failed", "timeout", "skipped", "unfinished") if line[kind]]
     reason = f": {line['reason']}" if line["reason"] else ""
     return f"{line['algorithm']}: {', '.join(kinds)}{reason}" if kinds else ""

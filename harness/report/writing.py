@@ -53,7 +53,10 @@ def write_report(
 
 
 def write_comparison(
-    sources: Sequence[Results | Path | str], target: Path | None = None, title: str | None = None
+    sources: Sequence[Results | Path | str],
+    target: Path | None = None,
+    title: str | None = None,
+    pairs: Sequence[tuple[str, str]] = (),
 ) -> Path:
     """Write results beside results as one HTML file; returns where it is.
 
@@ -61,9 +64,10 @@ def write_comparison(
         sources: two or more, or their folders; the first is what the others are compared with.
         target: the file; by default ``compare.html`` in the last folder.
         title: of the page; the names of the folders by default.
+        pairs: of two folders, names in the first and what they have become in the second.
 
     Raises:
-        UserError: where one cannot be read, or the page cannot be written.
+        UserError: where one cannot be read, for pairs that are none, or where the page cannot be written.
 
     >>> import tempfile
     >>> from harness.report.example import example
@@ -73,7 +77,7 @@ def write_comparison(
     """
     from harness.report.compare import compare, compare_report
 
-    found = compare(*sources)
+    found = compare(*sources, pairs=pairs)
     return _written(target or found.sides[-1].results.path / "compare.html", compare_report(found, title))
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from harness.report.compare.naming import Pair, named
 from harness.report.compare.pairs import COSTS, Paired, ended, pair, verdicts
 from harness.report.compare.sides import Difference, Side, changes, differences, sides, why_apart
 from harness.report.statistics import interquartile_mean, mean_interval
@@ -43,6 +44,7 @@ class Comparison:
             interquartile mean, where all of them have one metric.
         only: what one side has alone: ``task``, ``entry``, ``sides`` that have it.
         differences: of schema, protocol, dtype, machines and the like.
+        pairs: entries that were paired by hand; in the tables each is one entry under both names.
     """
 
     sides: tuple[Side, ...]
@@ -50,9 +52,10 @@ class Comparison:
     overall: pd.DataFrame
     only: pd.DataFrame
     differences: tuple[Difference, ...]
+    pairs: tuple[Pair, ...] = ()
 
 
-def compare(*results: Results | Path | str) -> Comparison:
+def compare(*results: Results | Path | str, pairs: Sequence[tuple[str, str]] = ()) -> Comparison:
     """Set results beside each other: a method before and after a change.
 
     Cells are paired within blocks: the same task, repetition and split of the data. Cells of a task whose
@@ -60,23 +63,28 @@ def compare(*results: Results | Path | str) -> Comparison:
 
     Args:
         results: two or more, or their folders; the first is what the others are compared with.
+        pairs: of two folders, names in the first and what they have become in the second, where that is
+            another name. All else is paired by name.
 
     Raises:
-        UserError: for fewer than two, or where one cannot be read.
+        UserError: for fewer than two, where one cannot be read, or for pairs that are none.
 
     >>> from harness.report.example import example
     >>> found = compare(example().results, example().results)
     >>> found.rows[["task", "entry", "difference", "verdict"]].values.tolist()[1]
     ['sentiment', 'mezo', 0.0, 'equal']
+    >>> found = compare(example().results, example().results, pairs=[("random", "mezo")])
+    >>> found.rows[["entry", "verdict"]].values.tolist()[0], found.only["entry"].unique().tolist()
+    (['random → mezo', 'not enough data'], ['mezo', 'random'])
     """
-    compared = sides(results)
+    compared, paired_by_hand = named(sides(results), [Pair(*names) for names in pairs])
     first, others = compared[0], compared[1:]
-    rows, pairs, only = [], [], []
+    rows, tested, only = [], [], []
     for other in others:
         for row, paired in _rows(first, other):
             rows.append(row)
-            pairs.append(paired)
-    for row, (p, verdict) in zip(rows, verdicts(pairs), strict=True):
+            tested.append(paired)
+    for row, (p, verdict) in zip(rows, verdicts(tested), strict=True):
         row |= {"p": p, "verdict": verdict}
     summary, summed = [], []
     for other in others:
@@ -100,6 +108,7 @@ def compare(*results: Results | Path | str) -> Comparison:
         pd.DataFrame(summary, columns=OVERALL),
         pd.DataFrame(only, columns=["task", "entry", "sides"]),
         tuple(differences(compared)),
+        paired_by_hand,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,11 +40,13 @@ class Side:
         letter: by which columns and lines name it; ``A`` is what the others are compared with.
         name: of its folder.
         results: of a sweep, finished or not.
+        labels: of its entries that the comparison lists under another name.
     """
 
     letter: str
     name: str
     results: Results
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -54,7 +56,14 @@ class Side:
     @cached_property
     def study(self) -> Study:
         """What a report of this side alone is made of."""
-        return Study(self.results)
+        study = Study(self.results)
+        if not self.labels:
+            return study
+        return Study(self.results, study.runs.assign(entry=study.runs["entry"].replace(dict(self.labels))))
+
+    def under(self, labels: Mapping[str, str]) -> Side:
+        """This side with some of its entries under other names."""
+        return replace(self, labels=labels)
 
     @cached_property
     def sweep(self) -> dict[str, Any]:

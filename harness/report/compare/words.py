@@ -25,6 +25,9 @@ def in_words(found: Comparison) -> list[str]:
     B: equal to A in every block: random, mezo, adam, zero-shot.
     """
     said = [_scope(found)]
+    if found.pairs:
+        together = listed(f"{plain(pair.old)} of A with {plain(pair.new)} of B" for pair in found.pairs)
+        said.append(f"Paired by hand: {together}.")
     smoke = [side.letter for side in found.sides if side.results.runs["smoke"].fillna(False).any()]
     if smoke:
         said.append(f"Smoke runs of tiny models and few rows, whose figures mean nothing: {listed(smoke)}.")

@@ -4,9 +4,10 @@ from harness.report.figures.chart import MOST_LINES, PALETTES, Chart, Choice, St
 from harness.report.figures.convergence import convergence, rank_over_budget
 from harness.report.figures.lines import first_lines
 from harness.report.figures.promises import data_efficiency
-from harness.report.figures.quality import improvement, pareto, stability
+from harness.report.figures.quality import improvement, pareto
 from harness.report.figures.ranking import critical_difference
 from harness.report.figures.reaching import profiles, run_times
+from harness.report.figures.stability import stability
 
 CHARTS = (
     data_efficiency,

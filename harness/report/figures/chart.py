@@ -58,11 +58,14 @@ class View:
             ``customdata`` are pairs has them as its interval, and a band is drawn between.
         layout: of plotly, as far as it differs from the page's.
         note: a sentence beneath; empty for none.
+        beyond: by a trace's place the values of what it draws at the edge: of ``x`` or ``y``, and the ends
+            ``low`` and ``high`` of an interval.
     """
 
     traces: list[dict[str, Any]]
     layout: dict[str, Any] = field(default_factory=dict)
     note: str = ""
+    beyond: dict[int, dict[str, list[Any]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.report.figures.chart import Chart, Choice, Style, View, label, line, numbers, styles
+from harness.report.figures.far import diverged, far_note, limits
 from harness.report.statistics import Interval, at_points, average_ranks, mean_interval
 from harness.report.study import Study
 from harness.report.traces import Trace
 
 POINTS = 24
 """At which curves over a cost are read."""
-
-FAR = 100
-"""A line that reaches so many times the height of the middle one has diverged."""
 
 AXES = (("evaluations", "evaluations"), ("tokens", "tokens"), ("seconds", "seconds (measured)"))
 
@@ -71,23 +69,19 @@ def _view(study: Study, task: str, axis: str, wording: str) -> View:
             continue
         lines.append(mean_line(entry, looks[entry], axis, x, means))
     yaxis: dict[str, Any] = {"title": {"text": f"dev {label(metric)}"}}
-    inside, note = _within(lines)
-    if note:
+    inside, said = _within(lines)
+    if said:
         yaxis["range"] = inside
-    return View(lines, {"xaxis": {"title": {"text": wording}, "rangemode": "tozero"}, "yaxis": yaxis}, note)
+    return View(lines, {"xaxis": {"title": {"text": wording}, "rangemode": "tozero"}, "yaxis": yaxis}, said)
 
 
 def _within(lines: Sequence[dict[str, Any]]) -> tuple[list[float], str]:
     """Limits that leave out what has diverged, beside which nothing else would be seen, and who that is."""
-    heights = [max((abs(y) for y in each["y"] if y is not None), default=0.0) for each in lines]
-    most = FAR * float(np.median(heights)) if heights else 0.0
-    far = [unescape(each["meta"]) for each, height in zip(lines, heights, strict=True) if height > most]
-    if not far or not most:
+    known = {unescape(each["meta"]): [y for y in each["y"] if y is not None] for each in lines}
+    far, _ = diverged({name: max(map(abs, values), default=0.0) for name, values in known.items()})
+    if not far:
         return [], ""
-    near = [each["y"] for each, height in zip(lines, heights, strict=True) if height <= most]
-    values = [y for each in near for y in each if y is not None]
-    edge = 0.05 * (max(values) - min(values)) or 0.05 * max(map(abs, values))
-    return [min(values) - edge, max(values) + edge], f"has diverged, far beyond the axis: {', '.join(far)}"
+    return limits([y for name, values in known.items() if name not in far for y in values]), far_note(far)
 
 
 def mean_curve(runs: Sequence[Trace], axis: str, end: float) -> tuple[list[float], list[Interval]]:

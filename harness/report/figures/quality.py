@@ -1,14 +1,16 @@
-"""What quality costs, how steady it is, and who beats whom."""
+"""What quality costs, and who beats whom."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 import numpy as np
 
-from harness.report.figures.chart import Chart, Choice, View, label, numbers, styles
+from harness.report.figures.chart import Chart, Choice, Style, View, label, numbers, styles
+from harness.report.figures.far import at_edge, diverged, far_note, limits
 from harness.report.study import Study
 
 COSTS = (
@@ -32,12 +34,14 @@ def pareto(study: Study) -> Chart:
         "Each entry that has a result on every task: mean cost of a cell against quality over all tasks, "
         "with the bootstrap interval. The line joins contestants that no other contestant beats in both. "
         "Seconds and memory of cells that shared forwards with others are shares, not claims about a cell "
-        "that runs alone."
+        "that runs alone. What lies far beyond the others is at the edge, as a triangle."
     )
     quality, wording = _quality(study)
     if not quality:
         return Chart("pareto", title, says, {}, why_not=wording)
     looks, views = styles(study.entries, study.references), {}
+    far, most = diverged({entry: abs(value) for entry, (value, _, _) in quality.items()})
+    sign = -1.0 if wording.startswith("lower") else 1.0
     counted = [(cost, words) for cost, words in COSTS if bool((study.runs[cost] > 0).any())]
     for cost, words in counted:
         means = study.runs.groupby("entry")[cost].mean().astype("float64")
@@ -46,44 +50,70 @@ def pareto(study: Study) -> Chart:
             for entry in study.entries
             if entry in quality and float(means[entry]) > 0
         }
-        front = _front({name: point for name, point in points.items() if name in study.contestants})
+        ends = [end for name, point in points.items() if name not in far for end in point[1:]]
+        inside = limits([end for end in ends if abs(end) <= most]) if far else [-math.inf, math.inf]
+        front = _front(
+            {name: (x, sign * y) for name, (x, y, *_) in points.items() if name in study.contestants}
+        )
         path: dict[str, Any] = {
             "type": "scatter",
             "mode": "lines",
             "x": numbers([points[name][0] for name in front]),
-            "y": numbers([points[name][1] for name in front]),
+            "y": numbers([at_edge(points[name][1], inside) for name in front]),
             "line": {"color": "@ink/0.5", "width": 1, "shape": "hv"},
             "hoverinfo": "skip",
             "showlegend": False,
         }
-        dots = [
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": label(entry),
-                "meta": escape(entry, quote=False),
-                "x": numbers([x]),
-                "y": numbers([y]),
-                "error_y": {
-                    "type": "data",
-                    "symmetric": False,
-                    "array": numbers([high - y]),
-                    "arrayminus": numbers([y - low]),
-                    "color": f"{looks[entry].colour}/0.5",
-                    "thickness": 1.2,
-                },
-                "marker": {"color": looks[entry].colour, "symbol": looks[entry].mark, "size": 11},
-                "hovertemplate": "%{meta}: %{x:.3g}, %{y:.3f}<extra></extra>",
-                "showlegend": False,
-            }
-            for entry, (x, y, low, high) in points.items()
-        ]
-        layout = {
+        dots = [_dot(entry, looks[entry], point, inside) for entry, point in points.items()]
+        layout: dict[str, Any] = {
             "xaxis": {"title": {"text": words}, "type": "log"},
             "yaxis": {"title": {"text": label(wording, 60)}},
         }
-        views[cost] = View([path, *dots], layout, f"on the front: {', '.join(front)}" if front else "")
+        if far:
+            layout["yaxis"]["range"] = inside
+        said = [far_note([name for name in points if name in far])]
+        if front:
+            said.insert(0, f"on the front: {', '.join(front)}")
+        beyond = {
+            place: dict(zip(("y", "low", "high"), ([end] for end in numbers(points[name][1:])), strict=True))
+            for place, name in enumerate(points, start=1)
+            if name in far
+        }
+        views[cost] = View([path, *dots], layout, "; ".join(filter(None, said)), beyond)
     return Chart("pareto", title, says, views, [Choice("cost", counted)], list(quality))
+
+
+def _dot(entry: str, look: Style, point: tuple[float, ...], inside: Sequence[float]) -> dict[str, Any]:
+    """An entry's point with its interval; beyond the limits of the axis a triangle at the edge."""
+    x, y, low, high = point
+    beyond = not inside[0] <= y <= inside[1]
+    drawn = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": label(entry),
+        "meta": escape(entry, quote=False),
+        "x": numbers([x]),
+        "y": numbers([at_edge(y, inside)]),
+        "marker": {"color": look.colour, "symbol": look.mark, "size": 11},
+        "hovertemplate": "%{meta}: %{x:.3g}, %{y:.3f}<extra></extra>",
+        "showlegend": False,
+    }
+    if beyond:
+        symbol = "triangle-down" if y < inside[0] else "triangle-up"
+        return drawn | {
+            "marker": {"color": look.colour, "symbol": f"{symbol}-open", "size": 13},
+            "text": [f"{y:.3g}"],
+            "hovertemplate": "%{meta}: %{x:.3g}, %{text}, beyond the axis<extra></extra>",
+        }
+    whiskers = {
+        "type": "data",
+        "symmetric": False,
+        "array": numbers([high - y]),
+        "arrayminus": numbers([y - low]),
+        "color": f"{look.colour}/0.5",
+        "thickness": 1.2,
+    }
+    return drawn | {"error_y": whiskers}
 
 
 def _quality(study: Study) -> tuple[dict[str, tuple[float, float, float]], str]:
@@ -96,76 +126,19 @@ def _quality(study: Study) -> tuple[dict[str, tuple[float, float, float]], str]:
                 str(entry): (float(v), float(low), float(high))
                 for entry, (v, low, high) in zip(rows["entry"], values, strict=True)
             }
-            return found, f"{wording}, interquartile mean"
+            lower = column == "level" and "min" in set(study.runs["metric_direction"].dropna())
+            return found, f"{'lower is better: ' * lower}{wording}, interquartile mean"
     return {}, "no entry has a result on every task in one metric"
 
 
-def _front(points: dict[str, tuple[float, ...]]) -> list[str]:
-    """Names from the cheapest on, each better than all that are cheaper."""
+def _front(points: dict[str, tuple[float, float]]) -> list[str]:
+    """Names from the cheapest on, each better than all that are cheaper; higher is better."""
     best, front = -math.inf, []
-    for name, (_, quality, *_rest) in sorted(points.items(), key=lambda item: (item[1][0], -item[1][1])):
+    for name, (_, quality) in sorted(points.items(), key=lambda item: (item[1][0], -item[1][1])):
         if quality > best:
             front.append(name)
             best = quality
     return front
-
-
-def stability(study: Study) -> Chart:
-    """How far repetitions of one task lie apart.
-
-    >>> from harness.report.example import example
-    >>> stability(example()).views[""].layout["yaxis"]["ticktext"]
-    ['mezo', 'random', 'adam', 'zero-shot']
-    """
-    title = "Stability over repetitions"
-    says = (
-        "The spread of each entry: test metric of every repetition minus the entry's mean on that task. "
-        "A repetition changes the data split and the seed. Failed, timed-out and diverged runs are counted "
-        "beneath, since they have no value to show."
-    )
-    looks = styles(study.entries, study.references)
-    cells = study.runs[study.runs["score"].notna()]
-    inside = cells["score"] - cells.groupby(["task", "entry"])["score"].transform("mean")
-    many = cells.groupby(["task", "entry"])["score"].transform("count") > 1
-    traces: list[dict[str, Any]] = []
-    names = [entry for entry in study.entries if (many & (cells["entry"] == entry)).any()]
-    if not names:
-        return Chart("stability", title, says, {}, why_not="no entry has two repetitions of a task")
-    for row, entry in enumerate(names):
-        own = many & (cells["entry"] == entry)
-        traces.append(
-            {
-                "type": "box",
-                "name": label(entry),
-                "x": numbers(inside[own].tolist()),
-                "y": [row] * int(own.sum()),
-                "orientation": "h",
-                "boxpoints": "all",
-                "jitter": 0.5,
-                "pointpos": 0,
-                "width": 0.7,
-                "marker": {"color": looks[entry].colour, "size": 4, "opacity": 0.7},
-                "line": {"color": looks[entry].colour, "width": 1.2},
-                "fillcolor": f"{looks[entry].colour}/0.12",
-                "customdata": [label(task, 60) for task in cells.loc[own, "task"]],
-                "hovertemplate": "%{customdata}: %{x:+.3f}<extra></extra>",
-                "showlegend": False,
-            }
-        )
-    layout = {
-        "xaxis": {"title": {"text": "test score minus the mean of its task"}, "zeroline": True},
-        "yaxis": {
-            "autorange": "reversed",
-            "tickmode": "array",
-            "tickvals": list(range(len(names))),
-            "ticktext": [label(name) for name in names],
-            "automargin": True,
-        },
-        "height": 110 + 34 * len(names),
-    }
-    lost = study.runs[study.runs["status"].isin(["failed", "timeout"])].groupby("entry").size()
-    note = "; ".join(f"{entry}: {count} failed or timed out" for entry, count in lost.items())
-    return Chart("stability", title, says, {"": View(traces, layout, note or "no cell failed or timed out")})
 
 
 def improvement(study: Study) -> Chart:

@@ -62,6 +62,8 @@ MARKS = {
     "triangle-up": "^",
     "cross": "P",
     "triangle-down": "v",
+    "triangle-left": "<",
+    "triangle-right": ">",
     "star": "*",
     "x": "X",
 }

@@ -100,11 +100,14 @@
     const axis = (given) => ({ gridcolor: rule, linecolor: rule, zerolinecolor: rule, automargin: true, ...given,
       ...(given && given.title ? { title: { standoff: 10, ...given.title } } : {}) });
     const narrow = width < 560;
+    // Paper is narrower than most windows: as wide as A4 and letter leave between their margins.
+    const wide = printing ? { width: 680, autosize: false } : { autosize: true };
     return coloured({
       height: narrow ? 360 : 460, hovermode: "closest", dragmode: false, ...view.layout,
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", autosize: true,
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", ...wide,
       font: { color: ink, size: narrow ? 11 : 13, family: "system-ui, sans-serif" },
-      margin: { l: narrow ? 48 : 64, r: 16, t: 14, b: 52 },
+      margin: { l: narrow ? 48 : 64, r: 16, t: narrow ? 14 : 34, b: 52 },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: rule, activecolor: ink },
       xaxis: axis(view.layout.xaxis), yaxis: axis(view.layout.yaxis),
       hoverlabel: { font: { family: "system-ui, sans-serif" }, namelength: 60 },
     });
@@ -135,7 +138,8 @@
     const rows = [];
     const tick = (axis, value) => (axis && axis.ticktext ? plain(axis.ticktext[axis.tickvals.indexOf(value)] ?? String(value)) : value);
     let interval = false;
-    view.traces.forEach((trace) => {
+    view.traces.forEach((trace, number) => {
+      const far = view.beyond[number] ?? {};
       if (trace.hoverinfo === "skip") return;
       const name = plain(trace.meta ?? trace.name ?? "");
       if (trace.type === "heatmap") {
@@ -148,9 +152,10 @@
         const pair = trace.customdata && Array.isArray(trace.customdata[place]) ? trace.customdata[place] : null;
         interval ||= Boolean(pair);
         const error = trace.error_y;
-        if (error) interval = true;
-        const ends = pair || (error ? [trace.y[place] - error.arrayminus[place], trace.y[place] + error.array[place]] : []);
-        rows.push([name, tick(axes[0], x), tick(axes[1], trace.y[place]), ...ends.map((end) => (typeof end === "number" ? Number(end.toPrecision(4)) : end))]);
+        if (error || far.low) interval = true;
+        const real = (key, value) => (far[key] ? far[key][place] : value);  // of what is drawn at the edge
+        const ends = far.low ? [far.low[place], far.high[place]] : pair || (error ? [trace.y[place] - error.arrayminus[place], trace.y[place] + error.array[place]] : []);
+        rows.push([name, tick(axes[0], real("x", x)), tick(axes[1], real("y", trace.y[place])), ...ends.map((end) => (typeof end === "number" ? Number(end.toPrecision(4)) : end))]);
       });
     });
     const heat = view.traces.some((trace) => trace.type === "heatmap");

@@ -41,7 +41,8 @@ def stratified_mean(groups: Groups, confidence: float = 0.95) -> Interval:
     parts = np.asarray([group.var(ddof=1) / len(group) for group in arrays])
     if not parts.any():
         return Interval(mean, mean, mean, n)
-    freedom = parts.sum() ** 2 / np.sum(parts**2 / [len(group) - 1 for group in arrays])
+    with np.errstate(over="ignore", invalid="ignore"):  # of what has diverged: no interval
+        freedom = parts.sum() ** 2 / np.sum(parts**2 / [len(group) - 1 for group in arrays])
     half = float(stats.t.ppf((1 + confidence) / 2, freedom) * math.sqrt(parts.sum()) / len(arrays))
     return Interval(mean, mean - half, mean + half, n)
 

@@ -6,13 +6,16 @@ import csv
 import io
 import json
 import math
+import re
 
 import pytest
 from rich.console import Console
 
 from harness.core.errors import UserError
 from harness.report.boards import board
-from harness.report.formats import escape_latex, escape_markdown, lines, rendered
+from harness.report.example import example
+from harness.report.formats import escape_markdown, lines, rendered
+from harness.report.latex import escape_latex, latex_table
 from harness.report.metrics import measured_by
 from harness.report.tables import leaderboard, overall
 from harness.report.terminal import show_board, show_leaderboard
@@ -157,9 +160,70 @@ def test_markdown_rows_have_as_many_cells_whatever_the_names(hostile):
 def test_latex_specials_are_escaped_whatever_the_names(hostile):
     text = rendered(board(hostile), "latex")
     assert escape_latex("a_b & 50 % {x} \\y [1]") == (r"a\_b \& 50 \% \{x\} \textbackslash{}y {[}1{]}")
-    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
-    assert {line.replace(r"\&", "").count("&") for line in rows} == {8}
+    for form, rows in tabulars(text):
+        assert {row.replace(r"\&", "").count("&") for row in rows} == {len(form) - 1}
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}")
+
+
+def tabulars(text):
+    """The columns of each table, a letter for each, and its rows."""
+    for body in re.findall(r"\\begin\{tabular\}(.*?)\\end\{tabular\}", text, re.DOTALL):
+        form, *rows = body.split("\n")
+        yield re.sub(r"p\{[\d.]+\\linewidth\}", "p", form)[1:-1], [row for row in rows if row.endswith(r"\\")]
+
+
+@pytest.mark.parametrize(
+    ("by", "columns"), [("task", "results"), ("task", "promises"), ("tuning", "promises")]
+)
+def test_a_wide_latex_table_goes_on_in_parts_that_repeat_the_names(by, columns):
+    made = board(example().results, by, columns)
+    text = rendered(made, "latex")
+    parts = list(tabulars(text))
+    group = made.rows["group"].iloc[0]
+    own = parts[: len(parts) // made.rows["group"].nunique()]
+    names = made.rows.loc[made.rows["group"] == group, "algorithm"].tolist()
+    for form, rows in own:
+        assert len(form) <= 8
+        assert form.startswith("rl")
+        assert all(row.count("&") == len(form) - 1 for row in rows)
+        assert [row.split(" & ")[1] for row in rows[1:]] == names
+        # As many letters as a page of one column has in footnotesize, with two for each gap.
+        plain = [re.sub(r"\$\\times\$", "x", row).replace("{[}", "[").replace("{]}", "]") for row in rows]
+        widths = [
+            max(map(len, column)) for column in zip(*(row[:-3].split(" & ") for row in plain), strict=True)
+        ]
+        assert sum(widths) + 2 * len(form) <= 80
+    heads = [head for _, rows in own for head in rows[0].removesuffix(r" \\").split(" & ")[2:]]
+    measures = [made.headings[name].replace("{metric}", "accuracy") for name in made.measures]
+    assert heads == [*map(escape_latex, measures), "n", "options", "versions"]
+    assert text.count("continued") >= 1
+    # Nothing but booktabs and what LaTeX has by itself.
+    commands = set(re.findall(r"\\([a-zA-Z]+)", text))
+    assert commands <= {
+        *("begin", "end", "caption", "footnotesize", "setlength", "tabcolsep", "toprule", "midrule"),
+        *("bottomrule", "times", "textless", "textgreater", "linewidth", "allowbreak", "usepackage"),
+    }
+
+
+def test_long_options_are_broken_in_latex_and_lose_nothing():
+    options = "sigma=0.02, population=32, step=adam, units=raw, rank=1"
+    long = "openai-es[lr=0.1,population=32,sigma=0.02]"
+    text = latex_table(
+        ["rank", "algorithm", "a", "options", "versions"], [["1", long, "0.5", options, "v"]], "c"
+    )
+    assert re.search(r"\{rp\{0\.4\d\\linewidth\}", text)
+    ((form, rows),) = tabulars(text)
+    assert form == "rprpl"
+    assert escape_latex(options) in rows[1].replace(r"\allowbreak ", "")
+    assert escape_latex(long) in rows[1].replace(r"\allowbreak ", "")
+    assert r"sigma=\allowbreak 0.02, population" in rows[1]
+
+
+def test_a_narrow_latex_table_is_one():
+    text = latex_table(
+        ["rank", "algorithm", "a", "n", "options", "versions"], [["1", "x", "0.5", "3", "", ""]], "c"
+    )
+    assert text.count(r"\begin{table}") == 1
 
 
 def test_a_name_cannot_make_a_link_in_markdown():

@@ -8,6 +8,8 @@ from functools import cache
 import pytest
 
 from harness.plugins.build import algorithm_class
+from harness.report.entries import needs_gradient
+from harness.report.first_order import has_gradients
 from harness.running.catalog import plan_overview
 from harness.running.estimate import total
 from harness.running.plan import builder_of, canonical_task, make_plan
@@ -59,7 +61,7 @@ def test_a_plan_counts_what_the_publication_spent_and_tells_its_cost(name, evalu
     plan, builder = planned(name)
     rows = plan_overview(plan, builder)
     sums = total(rows)
-    assert sums["evaluations"] == evaluations
+    assert sum(row["evaluations"] for row in rows if not row["reference"]) == evaluations
     assert rows[0]["dimension"] == dimension
     assert not any(row["skipped"] for row in rows)
     priced = [row for row in rows if row["algorithm"] != "majority-class"]  # which asks no model
@@ -97,3 +99,13 @@ def test_published_settings_are_in_raw_units_or_searched_as_published(name):
     for cell in planned(name)[0].cells:
         _, options = algorithm_class(cell.algorithm)
         assert not options or options.get("units") == "raw" or cell.algorithm.startswith("pycma")
+
+
+@pytest.mark.parametrize("name", suites())
+def test_every_task_that_a_first_order_method_can_tune_has_one_as_its_reference(name):
+    cells = planned(name)[0].cells
+    having = {cell.task for cell in cells if needs_gradient(cell.algorithm)}
+    limit = algorithm_class("adam")[0].largest_dimension
+    able = {cell.task for cell in cells if cell.dimension <= limit and has_gradients(cell.task)}
+    assert having == able
+    assert bool(able) == (name not in ("mezo-opt", "es-at-scale-countdown", "eggroll-countdown"))
