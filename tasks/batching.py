@@ -89,7 +89,7 @@ class Batches:
                 members,
                 shape,
                 first_guess(self.model.device, tokens),
-                most_members(self.model.device, taken),
+                most_members(self.model.device, taken, len(members)),
                 fewest,
                 filled,
             )

@@ -13,18 +13,23 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 SHARE = 0.5  # of the free memory that one forward may fill
+LITTLE = 2**26  # bytes for which nobody asks how many are free
 FIRST_TOKENS = {"cpu": 1536}  # a first guess: what one forward's activations keep in the caches
 FIRST_TOKENS_ELSEWHERE = 16384
 TRIALS = 3  # timings of a size before it is judged by its best
 WORTHWHILE = 0.97  # a larger size has to be that much faster, for it takes more memory
 
 
-def most_members(device: torch.device, bytes_per_member: int) -> int:
+def most_members(device: torch.device, bytes_per_member: int, wanted: int) -> int:
     """How many members fit into the free memory of a device at once, at least one.
 
-    >>> most_members(torch.device("cpu"), 2**62)
-    1
+    Where those that are wanted need but little nobody asks, for that takes longer than a small layer.
+
+    >>> most_members(torch.device("cpu"), 2**62, 5), most_members(torch.device("cpu"), 2**20, 5)
+    (1, 64)
     """
+    if wanted * bytes_per_member <= LITTLE:
+        return LITTLE // max(1, bytes_per_member)
     if device.type == "cuda":
         free = int(torch.cuda.mem_get_info(device)[0])
     else:
