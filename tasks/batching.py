@@ -11,6 +11,7 @@ from torch import Tensor
 
 from harness.core import Perturbations, Population, Projected, Space, UserError
 from harness.core.noise import TILE
+from tasks.allocator import keep_freed_memory
 from tasks.chunks import Chunks, first_guess, most_members
 from tasks.encoding import ALIGNED, Encoded
 from tasks.forward import answer_logits
@@ -54,6 +55,8 @@ class Batches:
     def __init__(
         self, model: LanguageModel, tuning: Tuning, space: Space, words: Tensor, common: int = 0
     ) -> None:
+        if model.device.type == "cpu":
+            keep_freed_memory()
         self.model, self.tuning, self.space, self.words = model, tuning, space, words
         self.common = common
         self.chunks = Chunks()

@@ -47,9 +47,10 @@ def first_guess(device: torch.device, tokens: int) -> int:
 
 
 class Sizes:
-    """The sizes of chunk that were tried for one shape: the smallest, and twice as many each time.
+    """The sizes of chunk that were tried for one shape: the smallest, and 2, 3, 4, 6, 8, 12, ... times that.
 
-    Climbs from the first guess to a neighbour as long as that is faster.
+    Climbs from the first guess to a neighbour as long as that is faster. A chunk of any size counts as of
+    the next of these, so that what is left is tried in one as well as in two.
 
     Args:
         fewest: smallest size.
@@ -58,16 +59,18 @@ class Sizes:
     >>> sizes = Sizes(fewest=2, first=9)
     >>> sizes.choose(most=100, left=50)
     8
-    >>> for size, seconds in ((8, 1.0), (16, 1.5), (4, 0.9), (2, 0.95)):
+    >>> for size, seconds in ((8, 1.0), (12, 1.5), (6, 0.9), (4, 0.95)):
     ...     for _ in range(TRIALS):
     ...         sizes.note(size, seconds * size)
-    >>> sizes.choose(most=100, left=50), sizes.choose(most=3, left=50), sizes.choose(most=100, left=5)
-    (4, 2, 3)
+    >>> sizes.choose(most=100, left=50), sizes.choose(most=3, left=50), sizes.choose(most=100, left=7)
+    (6, 2, 4)
     """
 
     def __init__(self, fewest: int, first: int) -> None:
         self.fewest = fewest
-        self.first = max(fewest, fewest * 2 ** max(0, (first // fewest).bit_length() - 1))
+        self.first = self._rung(max(fewest, first))
+        if self.first > max(fewest, first):
+            self.first = self._below(self.first)
         self.limit: int | None = None
         self._seconds: dict[int, list[float]] = {}
 
@@ -80,19 +83,18 @@ class Sizes:
         """
         most = max(self.fewest, most if self.limit is None else min(most, self.limit))
         best = self._best()
-        for size in (best, 2 * best, best // 2):
-            if self.fewest <= size <= min(most, left) and len(self._seconds.get(size, ())) < TRIALS:
+        for rung in (best, self._rung(best + 1), self._below(best)):
+            size = min(rung, left)
+            if rung <= most and self._rung(size) == rung and len(self._seconds.get(rung, ())) < TRIALS:
                 return size
         while best > most:
-            best //= 2
+            best = self._below(best)
         return -(-left // -(-left // best))  # chunks of nearly equal size
 
     def note(self, size: int, seconds: float) -> None:
-        """Take in how long a chunk took, if it is of a size that is tried."""
-        if size % self.fewest or (size // self.fewest).bit_count() != 1:
-            return
-        tried = self._seconds.setdefault(size, [])
-        if len(tried) < TRIALS:
+        """Take in how long a chunk took; not of one that was filled up to the smallest size."""
+        tried = self._seconds.setdefault(self._rung(size), [])
+        if size >= self.fewest and len(tried) < TRIALS:
             tried.append(seconds / size)
 
     def exceeded(self, size: int) -> int:
@@ -110,6 +112,17 @@ class Sizes:
             if seconds < WORTHWHILE * judged[best]:
                 best = size
         return best
+
+    def _rung(self, size: int) -> int:
+        """The smallest of the sizes that is no smaller."""
+        times = -(-size // self.fewest)
+        power = 1 << (times - 1).bit_length()
+        return self.fewest * (3 * power // 4 if power > 2 and times <= 3 * power // 4 else power)
+
+    def _below(self, rung: int) -> int:
+        """The next smaller size; the smallest has none, and is given back."""
+        times = rung // self.fewest
+        return self.fewest * max(1, 2 * times // 3 if times % 3 == 0 else 3 * times // 4)
 
 
 class Chunks:
