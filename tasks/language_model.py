@@ -26,6 +26,8 @@ from tasks.families.whole import check_shapes
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 Bits = Literal["8bit", "4bit"]
 ATTENTION = ("eager", "sdpa", "flex_attention", "flash_attention_2", "flash_attention_3")
+BLOCK_OF_4_BITS = 64
+"""Weights that share a scale in bitsandbytes."""
 _HASHED = 2**18  # numbers of each tensor that are hashed: tells models apart, quick for large ones
 
 
@@ -43,7 +45,8 @@ class LanguageModel:
         family: ``causal``, ``masked``, ``encoder-decoder`` or ``sentence``; None is what the model says.
         attention: implementation, such as ``eager``, ``sdpa`` or ``flash_attention_2``; None is the model's.
         quantised: ``8bit`` or ``4bit`` weights of the frozen layers, through bitsandbytes; for prompt and
-            LoRA tuning.
+            LoRA tuning. With 8 bits all columns are rounded, outliers too (a threshold of zero): the library
+            finds outliers in a whole batch, and a loss would show its company.
         smoke: a tiny, randomly initialised model of the same architecture instead; nothing is downloaded.
         planning: shapes only; weights are never read, and nothing is downloaded.
 
@@ -214,10 +217,14 @@ class LanguageModel:
                 )
             from transformers import BitsAndBytesConfig
 
-            options["quantization_config"] = BitsAndBytesConfig(**{f"load_in_{self.quantised}": True})
+            options["quantization_config"] = BitsAndBytesConfig(
+                **{f"load_in_{self.quantised}": True}, llm_int8_threshold=0.0
+            )
             options["device_map"] = {"": self.device}
         with self._named():
             check_weights(self.settings, self.config)
+        if self.quantised == "4bit" and self.device.type == "cpu":
+            self._check_blocks()
         model, found = self.source.load(self.kind.auto_class, output_loading_info=True, **options)
         if missing := sorted(found["missing_keys"]):
             raise UserError(
@@ -225,6 +232,16 @@ class LanguageModel:
                 f"it is no whole {self.family} model; say what it is with family=..."
             )
         return model
+
+    def _check_blocks(self) -> None:
+        """Refuse layers of which 4 bits cannot be read by whole blocks: bitsandbytes fails on processors."""
+        head = self.skeleton.get_output_embeddings()
+        for name, layer in self.skeleton.named_modules():
+            if isinstance(layer, nn.Linear) and layer is not head and layer.in_features % BLOCK_OF_4_BITS:
+                raise UserError(
+                    f"model {self.path}: quantised=4bit: layer {name} has {layer.in_features} inputs, and on "
+                    f"processors they are read in blocks of {BLOCK_OF_4_BITS}; choose 8bit, or leave it out"
+                )
 
     def check_tokens(self, ids: Iterable[int]) -> None:
         """Refuse tokens for which the model has no embedding.

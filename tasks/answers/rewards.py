@@ -106,11 +106,15 @@ def same_number(text: str, row: AnswerRow) -> float:
 def countdown(text: str, row: AnswerRow) -> float:
     """1 where the text solves the row's problem: its ``numbers``, ``target`` and ``every`` among the facts.
 
+    Where the facts have ``tagged``, only an answer between tags counts.
+
     >>> row = AnswerRow({}, ("12 * (7 - 5)",), facts={"numbers": [5, 7, 12], "target": 24, "every": True})
     >>> countdown("<answer>(7 - 5) * 12</answer>", row)
     1.0
     """
-    return float(solves(text, row.facts["numbers"], row.facts["target"], row.facts["every"]))
+    facts = row.facts
+    tagged = bool(facts.get("tagged"))
+    return float(solves(text, facts["numbers"], facts["target"], facts["every"], tagged))
 
 
 def countdown_with_format(text: str, row: AnswerRow) -> float:

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from random import Random
 
+from harness.core import UserError
+
 Part = tuple[Fraction, str]  # a value and how it is written
+TRIES = 100_000
+"""Draws without a problem that is new, after which there are taken to be no more."""
 
 
 @dataclass(frozen=True)
@@ -41,21 +45,32 @@ def problems(
         largest: number given.
         targets: least and largest target.
 
+    Raises:
+        UserError: where ``TRIES`` draws in a row give none that is new.
+
     >>> first = next(problems("a"))
     >>> first == next(problems("a")), len(first.numbers) in (3, 4), 10 <= first.target <= 100
     (True, True, True)
     """
     random = Random(f"countdown {key}")
     known: set[tuple[tuple[int, ...], int]] = set()
+    tries = 0
     while True:
         count = random.choice(list(counts))
         made = None
         while made is None:
+            tries += 1
+            if tries > TRIES:
+                raise UserError(
+                    f"countdown: {', '.join(map(str, counts))} numbers up to {largest} make {len(known)} "
+                    "different problems, and more are asked for; lower rows, or raise numbers or largest"
+                )
             numbers = [random.randint(1, largest) for _ in range(count)]
             made = _combined(numbers, random, targets)
         target, solution = made
         kind = tuple(sorted(numbers)), target
         if kind not in known:
+            tries = 0
             known.add(kind)
             random.shuffle(numbers)  # the order given says nothing about the solution
             yield Problem(tuple(numbers), target, solution)

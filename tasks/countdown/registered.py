@@ -28,6 +28,8 @@ SMOKE_ROWS = 48
 MOST = 6
 """Numbers of a problem: what there is to try grows faster than exponentially with them."""
 SMOKE_TOKENS = 8
+TAGGED = "countdown-format"
+"""The reward that reads what stands between tags alone."""
 
 
 def countdown(
@@ -58,7 +60,9 @@ def countdown(
             every fifth row is for test and the next one for dev. A line is an object with ``numbers`` (or
             ``nums``), ``target`` and perhaps ``solution``.
         every: whether each number has to be used.
-        reward: ``countdown-format`` lets a search see a tenth for the layout beside the right answer.
+        reward: ``countdown`` takes the last expression where an answer has no tags. With
+            ``countdown-format``, as published, only an answer between tags is right, and a search sees a
+            tenth for the layout beside it.
         new_tokens: most tokens of an answer.
         temperature: of sampling, 0 for the likeliest token each time.
         smoke: few rows and short answers, to try things out.
@@ -86,7 +90,7 @@ def countdown(
         found = _read(path)
     return AnswerData(
         "countdown",
-        {split: [_row(problem, every) for problem in found[split]] for split in found},
+        {split: [_row(problem, every, reward == TAGGED) for problem in found[split]] for split in found},
         TEMPLATE,
         reward,
         new_tokens,
@@ -96,10 +100,12 @@ def countdown(
     )
 
 
-def _row(problem: Problem, every: bool) -> AnswerRow:
+def _row(problem: Problem, every: bool, tagged: bool) -> AnswerRow:
     numbers, target = " ".join(map(str, problem.numbers)), str(problem.target)
     answer = f"{problem.solution} = {target}</think>\n<answer>{problem.solution}</answer>"
-    facts = {"numbers": list(problem.numbers), "target": problem.target, "every": every}
+    facts: dict[str, Any] = {"numbers": list(problem.numbers), "target": problem.target, "every": every}
+    if tagged:
+        facts["tagged"] = True
     return AnswerRow({"numbers": numbers, "target": target, "rule": RULES[every]}, (answer,), facts=facts)
 
 

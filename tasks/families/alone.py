@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PROVEN = frozenset(
     {
         *("gpt2", "opt", "llama", "qwen2", "qwen3", "mistral", "gpt_neox", "granite"),
-        *("bert", "roberta", "deberta-v2", "t5"),
+        *("bert", "roberta", "deberta-v2", "electra", "t5"),
     }
 )
 """Architectures whose batched forward the tests compare with plain evaluation."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Masked(Family):
-    """BERT, RoBERTa, DeBERTa and their like.
+    """BERT, RoBERTa, DeBERTa, ELECTRA (its generator) and their like.
 
     A label word has to be a single token where the mask stands, leading space and all.
 

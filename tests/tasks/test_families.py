@@ -38,7 +38,7 @@ from tests.tasks.plain import merged
 from tests.tasks.test_forward import make_task, population
 
 Tiny = Callable[..., LanguageModel]
-AROUND = ("bert", "roberta", "deberta-v2", "t5", "sentence-bert")
+AROUND = ("bert", "roberta", "deberta-v2", "electra", "t5", "sentence-bert")
 BEFORE = ("gpt2", "opt", "llama", "qwen2", "qwen3", "mistral", "gpt_neox")
 TUNINGS: dict[str, Callable[[], Tuning]] = {
     "prompt": lambda: PromptTuning(tokens=3),
@@ -308,13 +308,29 @@ def test_an_untested_architecture_is_tried_and_one_that_fails_runs_alone(
     assert False in task.model.tried.values()
 
 
-def test_an_untested_architecture_whose_layers_are_plain_runs_batched(tiny: Tiny) -> None:
-    task = make_task(tiny("electra"), FullTuning(), minibatch=4)
-    asked = population(task, "low-rank", members=3)
+@pytest.mark.parametrize(
+    ("tuning", "kind", "batched"),
+    [
+        ("prompt", "points", []),
+        ("lora", "points", [True]),
+        ("lora everywhere", "points", [True]),
+        ("full", "points", [False]),
+        ("full", "gaussian", [False]),
+        ("full", "low-rank", [False]),
+    ],
+)
+def test_an_untested_architecture_runs_batched_where_its_layers_are_plain(
+    folders: Callable[[str], Path], tuning: str, kind: str, batched: list[bool]
+) -> None:
+    """BART's linear layers are; its tables of positions are looked up in a way of their own."""
+    model = LanguageModel(path=str(folders("bart")), dtype="float64")
+    task = make_task(model, TUNINGS[tuning](), minibatch=4)
+    asked = population(task, kind, members=3)
     ours = task.evaluate([Request(asked, 0, 2)])[0].losses
     plain = plain_losses(task, parameters_of(asked, task.space), task.minibatch(0, 2))
     torch.testing.assert_close(ours, plain, rtol=1e-9, atol=1e-9)
-    assert list(task.model.tried.values()) == [True]
+    assert ours.std() > 1e-6
+    assert list(model.tried.values()) == batched
 
 
 def test_a_position_that_is_overlooked_would_be_seen_by_the_trial(

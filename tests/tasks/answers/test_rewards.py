@@ -55,6 +55,22 @@ def test_the_verifier_is_right_on_cases_written_by_hand(
     assert solves(text, numbers, target, every) is right
 
 
+@pytest.mark.parametrize(("text", "numbers", "target", "every", "right"), CASES)
+def test_where_tags_are_asked_for_an_answer_without_them_is_none(
+    text: str, numbers: list[int], target: int, every: bool, right: bool
+) -> None:
+    assert solves(text, numbers, target, every, tagged=True) is (right and "</answer>" in text)
+
+
+def test_with_the_published_reward_only_an_answer_between_tags_is_right() -> None:
+    bare, published = (countdown(rows=1, reward=name) for name in ("countdown", "countdown-format"))  # type: ignore[arg-type]
+    row, tagged = bare.splits["train"][0], published.splits["train"][0]
+    text = f"so it is {row.answers[0].partition('<answer>')[2].removesuffix('</answer>')}"
+    assert JUDGES["countdown"].judge(text, row) == 1.0
+    assert JUDGES["countdown-format"].judge(text, tagged) == 0.0
+    assert JUDGES["countdown-format"].judge(f"<answer>{text[9:]}</answer>", tagged) == 1.0
+
+
 @pytest.mark.parametrize("text", ["1_0", "2(3)", "0x10", "1.5", "1e3", "٣", "1,000", "a", "+", "()", "1 +"])
 def test_what_is_no_expression_of_the_game_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"number|part|operator"):
@@ -71,6 +87,7 @@ def test_operators_bind_as_usual_and_the_longest_expression_can_be_read() -> Non
 def test_layout_is_graded_as_in_the_published_code() -> None:
     # Cases worked out by hand from the rules: 1 for the whole, .1 for a thought, .5 for an answer.
     assert layout("3 + 4</think>\n<answer>3 + 4</answer>") == 1.0
+    assert layout("3 + 4</think>\n<answer>3 + 4</answer>\n") == 1.0  # "$" matches before a last line break
     assert layout("3 + 4</think> <answer>3 + 4</answer>") == pytest.approx(0.6)  # no line break between
     assert layout("3 + 4</think>\n<answer>3 + 4</answer> done") == pytest.approx(0.6)
     assert layout("3 + 4</think>") == pytest.approx(0.1)
@@ -125,6 +142,13 @@ def test_problems_are_solved_by_their_solution_and_no_two_are_alike() -> None:
     assert all(solves(f"<answer>{each.solution}</answer>", each.numbers, each.target) for each in found)
     assert len({(tuple(sorted(each.numbers)), each.target) for each in found}) == 300
     assert {len(each.numbers) for each in found} == {3, 4}
+
+
+def test_more_problems_than_there_are_is_an_error_and_no_endless_search() -> None:
+    # Targets from 10: the sum 5 + 5, and the products 2 * 5, 3 * 4, 3 * 5, 4 * 4, 4 * 5, 5 * 5
+    with pytest.raises(UserError, match="2 numbers up to 5 make 7 different problems"):
+        countdown(numbers=(2,), largest=5, rows=3)
+    assert len(countdown(numbers=(2,), largest=5, rows=2).splits["test"]) == 2
 
 
 def test_the_solver_finds_a_solution_wherever_one_was_made() -> None:
