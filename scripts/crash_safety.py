@@ -1,14 +1,15 @@
 """Kills and faults against a sweep, each followed by the same command again: are the tables the same?
 
     python scripts/crash_safety.py                      # all, on the small sweep: some hours
-    python scripts/crash_safety.py kills instants --instants 200
+    python scripts/crash_safety.py kills instants --instants 200    # about half an hour on one core
     python scripts/crash_safety.py faults --options "--executor local --workers 2"
 
 Campaigns: ``kills`` (SIGKILL at every file operation of the store), ``instants`` (at random instants),
 ``algorithms`` (every algorithm, in the middle), ``faults`` (a full disk, a read-only folder, ...) and
-``damages`` (truncated, altered, swapped, foreign files). The commands are a sweep and, for kills and
-instants, its report. Tables are compared with those of an undisturbed run, byte for byte without measured
-columns. Moments come from ``--seed``.
+``damages`` (truncated, altered, swapped, foreign files). What is killed or fails is a sweep. It is also
+killed when it is given once more and has nothing to do, and so is the report that follows it; a tenth of the
+instants are drawn from both. Tables are compared with those of an undisturbed run, byte for byte without
+measured columns, and a report with that of the same sweep. Moments come from ``--seed``.
 Ends with 1 if anything was lost, differs, or ended with a traceback.
 """
 
@@ -45,6 +46,7 @@ repetitions: 1
 budget: 12
 tuning: {trials: 2}
 """
+REPORT = "report {out}"
 ONE = 'tasks: ["{task}"]\nalgorithms: ["{algorithm}"]\nrepetitions: 1\nbudget: 60\n'
 FAULTS = (
     ("ENOSPC", True),
@@ -69,16 +71,16 @@ def trials(arguments: argparse.Namespace, folder: Path) -> Iterator[Trial]:
     sweep.write_text(Path(arguments.sweep).read_text() if arguments.sweep else SWEEP)
     wanted = arguments.campaigns or CAMPAIGNS
     alone = commands(sweep, arguments.options, arguments.fresh)
-    reported = replace(alone, lines=(*alone.lines, "report {out}"))
-    if "kills" in wanted or "instants" in wanted:
-        (folder / "reported").mkdir()
-        campaign = Campaign(reported, folder / "reported").begin()
-        print(f"undisturbed: {campaign.whole.seconds:.1f} s, {campaign.whole.points} operations", flush=True)
-        if "kills" in wanted:
-            yield from campaign.at_every_operation(arguments.step, seed=arguments.seed)
-        if "instants" in wanted:
-            yield from campaign.at_instants(arguments.instants, arguments.seed)
     campaign = Campaign(alone, folder).begin()
+    print(f"undisturbed: {campaign.whole.seconds:.1f} s, {campaign.whole.points} operations", flush=True)
+    if "kills" in wanted:
+        yield from campaign.at_every_operation("a sweep", arguments.step, arguments.seed)
+        yield from killed_at_the_end(campaign, arguments)
+    if "instants" in wanted:
+        reporting = arguments.instants // 10
+        yield from campaign.at_instants("a sweep", arguments.instants - reporting, arguments.seed)
+        both = Campaign(replace(alone, lines=(*alone.lines, REPORT)), folder / "both").begin()
+        yield from both.at_instants("a sweep and its report", reporting, arguments.seed + 1)
     if "algorithms" in wanted:
         for name in algorithms(arguments.only):
             yield of_algorithm(name, folder, arguments)
@@ -91,6 +93,17 @@ def trials(arguments: argparse.Namespace, folder: Path) -> Iterator[Trial]:
         cut = folder / "cut"
         campaign.commands.run(cut, "kill", int(0.6 * campaign.whole.points))
         yield from campaign.damaged(cut, "broken off", arguments.bits, arguments.seed)
+
+
+def killed_at_the_end(swept: Campaign, arguments: argparse.Namespace) -> Iterator[Trial]:
+    """Kills that find a sweep complete: of the same command given once more, and of its report."""
+    own = swept.folder / "complete"
+    again = Campaign(swept.commands, own / "again", start=swept.reference).begin()
+    yield from again.at_every_operation("a complete sweep given again", arguments.step, arguments.seed)
+    both = replace(swept.commands, lines=(*swept.commands.lines, REPORT))
+    report = replace(swept.commands, lines=(REPORT,))
+    reported = Campaign(both, own / "reported", swept.reference, report).begin()
+    yield from reported.at_every_operation("a report", arguments.step, arguments.seed)
 
 
 def algorithms(only: Sequence[str]) -> list[str]:
@@ -175,6 +188,8 @@ def main() -> int:
                 found.append(trial)
                 if not trial.good:
                     print(f"WRONG: {trial}", flush=True)
+                elif len(found) % 100 == 0:
+                    print(f"{len(found)} trials, {time.monotonic() - begin:.0f} s: {trial.fault}", flush=True)
         except KeyboardInterrupt:
             print("stopped; so far:")
     print(table(found))

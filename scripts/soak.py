@@ -20,6 +20,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,15 +48,26 @@ SETTLING = 10
 
 
 def disturbed(
-    commands: Commands, out: Path, reference: Picture, draw: random.Random, usual: float
+    commands: Commands, out: Path, reference: Picture, draw: random.Random, usual: float, met: Counter[str]
 ) -> list[str]:
-    """Runs that are disturbed, then one that is not; what is wrong with their ends, or the tables."""
+    """Runs that are disturbed, then one that is not; what is wrong with their ends, or the tables.
+
+    Args:
+        commands: of the sweep.
+        out: folder of the results.
+        reference: of an undisturbed run.
+        draw: of kinds and moments.
+        usual: seconds that an undisturbed run takes.
+        met: where the disturbances are counted that came before the run's end.
+    """
     wrong = []
     for _ in range(draw.randrange(1, 4)):
         if draw.random() < 0.7:
-            commands.run(out, kill_after=draw.uniform(0.01, 1.2 * usual))
+            killed = commands.run(out, kill_after=draw.uniform(0.01, 1.2 * usual))
+            met["kills"] += killed.code is None
             continue
         ended = commands.run(out, "ENOSPC", draw.randrange(1, 1500), lasting=True)
+        met["full disks"] += ended.code != 0
         if not ended.clean:
             wrong.append(f"full disk: {ended.said[-1] if ended.said else ended.code}")
     last = commands.run(out)
@@ -120,6 +132,7 @@ def main() -> int:
     arguments = parser.parse_args()
     torch.set_num_threads(1)  # a child of fork must not wait for threads that it does not have
     draw, wrong, memory, rounds = random.Random(arguments.seed), [], [], 0
+    met: Counter[str] = Counter()
     end = time.monotonic() + 60 * arguments.minutes
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -133,7 +146,7 @@ def main() -> int:
         reference = Picture.of(folder / "reference")
         while time.monotonic() < end:
             out = folder / "out"
-            found = disturbed(commands, out, reference, draw, whole.seconds)
+            found = disturbed(commands, out, reference, draw, whole.seconds, met)
             shutil.rmtree(out, ignore_errors=True)
             for _ in range(arguments.inside):
                 memory.append(swept(sweep, out))
@@ -144,11 +157,12 @@ def main() -> int:
             print(f"round {rounds}: {memory[-1]:.0f} MiB; {'; '.join(found) or 'all the same'}", flush=True)
     grown = growth(memory)
     print(
-        f"{rounds} rounds, {len(memory)} sweeps in this process: {memory[0]:.0f} MiB after the first, "
+        f"{rounds} rounds, {met['kills']} kills, {met['full disks']} runs that found the disk full; "
+        f"{len(memory)} sweeps in this process: {memory[0]:.0f} MiB after the first, "
         f"{memory[-1]:.0f} after the last, {grown:+.2f} MiB per 100 sweeps; {len(wrong)} things wrong"
     )
     if arguments.json:
-        figures = {"rounds": rounds, "mebibytes": memory, "growth_per_100": grown, "wrong": wrong}
+        figures = {"rounds": rounds, **met, "mebibytes": memory, "growth_per_100": grown, "wrong": wrong}
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
     return int(bool(wrong) or grown > arguments.growth)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import UserError
+from harness.running.checksums import SEAL, check_seal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -157,9 +158,13 @@ def write_json(path: Path, content: Any, sync: bool = True) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What ``write_json`` wrote; raises DamagedError where it is missing or broken."""
+    """What ``write_json`` wrote, without a seal; raises DamagedError if missing or not what was stored."""
     try:
-        return json.loads(read_bytes(path).decode("utf-8"))
+        content = json.loads(read_bytes(path).decode("utf-8"))
+        if isinstance(content, dict):
+            check_seal(content)
+            content.pop(SEAL, None)
+        return content
     except (ValueError, RecursionError) as error:
         raise DamagedError(f"{path.name}: {error}") from error
 
@@ -190,7 +195,8 @@ def from_parquet(name: str, content: bytes) -> pa.Table:
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
+        file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+        return file.read(use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise DamagedError(f"{name}: {str(error).splitlines()[0]}") from error
 

@@ -17,6 +17,7 @@ from harness.plugins.build import DEFAULT_OBJECTIVE, Builder, algorithm_class, n
 from harness.plugins.messages import complaint, did_you_mean, shown
 from harness.plugins.registry import DATASETS, MODELS, OBJECTIVES
 from harness.plugins.spec import Spec, TaskSpec, parse_task
+from harness.running.checksums import check_seal, sealed
 from harness.running.schema import SCHEMA_VERSION
 from harness.running.smoke import BUDGETS, least_budget, smoked
 from harness.running.sweep_file import Sweep
@@ -104,17 +105,17 @@ class Plan:
         return {task: tuple(cells) for task, cells in groups}
 
     def to_json(self) -> str:
-        """The plan as JSON text, the same bytes for the same plan."""
+        """The plan as JSON text with a checksum, the same bytes for the same plan."""
         cells = [dataclasses.asdict(cell) for cell in self.cells]
-        return (
-            json.dumps({"sweep": self.sweep.to_dict(), "cells": cells}, indent=1, ensure_ascii=False) + "\n"
-        )
+        content = sealed({"sweep": self.sweep.to_dict(), "cells": cells})
+        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
         """The plan that ``to_json`` wrote; raises UserError for any other text."""
         try:
             data = json.loads(text)
+            _check_unaltered(data)
             cells = tuple(Cell(**cell) for cell in data["cells"])
             _check_types(data["cells"])
             return cls(Sweep.from_dict(data["sweep"]), cells)
@@ -327,6 +328,13 @@ def device_of(sweep: Sweep) -> str:
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise UserError(f"{sweep.where('device')}: this machine has no {sweep.device}; use cpu or auto")
     return sweep.device
+
+
+def _check_unaltered(data: Any) -> None:
+    try:
+        check_seal(data)
+    except ValueError as error:
+        raise UserError(f"plan.json: {error}; plan the sweep again") from error
 
 
 def _check_types(cells: list[dict[str, Any]]) -> None:

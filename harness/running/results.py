@@ -19,7 +19,7 @@ from harness.plugins.options import all_options
 from harness.plugins.registry import ALGORITHMS
 from harness.plugins.spec import Spec, TaskSpec, parse_task
 from harness.running.checksums import check_tables, with_checksums
-from harness.running.files import DamagedError, read_parquet
+from harness.running.files import DamagedError, read_json, read_parquet
 from harness.running.fragments import CellFolder
 from harness.running.plain import check_plain
 from harness.running.schema import FRAGMENTED, SCHEMA_VERSION, TABLES, make_table, to_frame, validate
@@ -90,6 +90,8 @@ def load_results(path: Path | str) -> Results:
             for name, table in tables.items():
                 validate(name, table)
             check_tables(tables)
+            if (folder / PLAN).exists():
+                read_json(folder / PLAN)  # the reports take more from it
         except (DamagedError, ValueError) as error:
             raise UserError(f"{folder}: {error}; run the sweep again to rebuild its tables") from error
         return Results(folder, tables)

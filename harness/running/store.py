@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import UserError
+from harness.running.checksums import sealed
 from harness.running.claims import FOLDER as CLAIMS
 from harness.running.claims import PATIENCE_SECONDS, Census, Claims, Owner
 from harness.running.files import (
@@ -161,12 +162,13 @@ class Store:
             except (DamagedError, TypeError, ValueError):  # nothing hangs on it
                 known = {}
             if known.get(key) != description:
-                write_json(file, {**known, key: description})
+                write_json(file, sealed({**known, key: description}))
 
     def add_session(self, session: dict[str, Any]) -> None:
         """Note where the time of this run went, behind those of earlier ones."""
         with self._alone():
-            write_json(self.path / BREAKDOWN, {"measured": True, "sessions": [*sessions(self.path), session]})
+            said = {"measured": True, "sessions": [*sessions(self.path), session]}
+            write_json(self.path / BREAKDOWN, sealed(said))
 
     def write_tables(self, tables: dict[str, pa.Table]) -> None:
         """Replace the derived tables; ``runs`` last, since it says that the others are there."""

@@ -22,6 +22,7 @@ from harness.running.tuning import resolved
 SETTLING = 16
 """Cells whose files are waited for at the same time."""
 
+
 def sweep(
     source: Sweep | Path | str,
     *,

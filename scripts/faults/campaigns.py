@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from faults.children import Commands, Ended, instants
 from faults.comparing import Picture, finished, litter
-from faults.damages import BASIC, Damage, edits, flips
+from faults.damages import BASIC, chosen, edits, flips, kind_of
 from harness.core.errors import UserError
 
 
@@ -49,62 +49,69 @@ class Campaign:
     """Trials against one list of commands.
 
     Args:
-        commands: of a whole sweep.
+        commands: that bring everything to its end; each trial ends with them, and with a comparison.
         folder: for what the trials write; each removes what it has written, unless it went wrong.
-        reference: where the sweep was run undisturbed; by ``begin``.
+        start: a folder of results of which each trial has a copy; by default each starts with nothing.
+        disturbed: what is killed or fails; by default the commands themselves.
+        reference: where the commands were run undisturbed; by ``begin``.
     """
 
     commands: Commands
     folder: Path
+    start: Path | None = None
+    disturbed: Commands | None = None
     reference: Path = field(init=False)
     picture: Picture = field(init=False)
     whole: Ended = field(init=False)
 
     def begin(self) -> Campaign:
-        """Run the sweep undisturbed, twice: where that already differs nothing can be said."""
-        self.reference = self.folder / "reference"
-        self.whole = self.commands.run(self.reference)
+        """Run the commands undisturbed, twice: where that already differs nothing can be said."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        out, self.reference = self._new(), self.folder / "reference"
+        self.whole = self.commands.run(out)
         if self.whole.code != 0:
-            raise SystemExit(f"the undisturbed sweep failed:\n{self.whole.err}")
-        self.picture = Picture.of(self.reference)
-        again = self.folder / "again"
-        self.whole = self.commands.run(again)  # the first has waited for imports
-        if found := self.picture.differing(Picture.of(again)):
-            raise SystemExit(f"two undisturbed sweeps differ in {', '.join(found)}")
-        shutil.rmtree(again)
+            raise SystemExit(f"the undisturbed commands failed:\n{self.whole.err}")
+        self.picture = self._pictured(out)
+        out.rename(self.reference)
+        self.whole = self.commands.run(self._new())  # the first has waited for imports
+        if found := self.picture.differing(self._pictured(out)):
+            raise SystemExit(f"two undisturbed runs differ in {', '.join(found)}")
+        self._tidy(out)
         return self
 
-    def at_every_operation(self, step: int = 1, limit: int = 0, seed: int = 0) -> Iterator[Trial]:
+    def at_every_operation(self, whose: str, step: int = 1, seed: int = 0) -> Iterator[Trial]:
         """Killed at the first operation, at the one after ``step`` others, ...; each third run a second time.
 
         Args:
+            whose: operations they are, in words.
             step: every so many-th operation.
-            limit: at most so many trials; 0 for all.
             seed: of the moments of second kills.
         """
         draw = random.Random(seed)
         for number, at in enumerate(range(1, 10**9, step)):
-            out = self.folder / f"killed-{at}"
-            if self.commands.run(out, "kill", at).code is not None or (limit and number >= limit):
+            out = self._new()
+            if (self.disturbed or self.commands).run(out, "kill", at).code is not None:
                 self._tidy(out)
                 return
             kills, stored = 1, _finished(out)
             if number % 3 == 0:
                 kills += self.commands.run(out, "kill", draw.randrange(2, 40)).code is None
-            yield self._judged("kill -9 at every operation", f"operation {at}", out, kills, stored)
+            yield self._judged(
+                f"kill -9 at every operation of {whose}", f"operation {at}", out, kills, stored
+            )
 
-    def at_instants(self, count: int, seed: int = 0) -> Iterator[Trial]:
-        """Killed at drawn instants, from the start of the command to a little after its usual end."""
-        for number, moments in enumerate(instants(count, 1.05 * self.whole.seconds, seed)):
-            out, kills = self.folder / f"instant-{number}", 0
+    def at_instants(self, whose: str, count: int, seed: int = 0) -> Iterator[Trial]:
+        """Killed at drawn instants, from the start of the commands to a little after their usual end."""
+        for moments in instants(count, 1.05 * self.whole.seconds, seed):
+            out, kills = self._new(), 0
             for moment in moments:
                 kills += self.commands.run(out, kill_after=max(moment, 0.001)).code is None
             said = ", ".join(f"{moment:.2f} s" for moment in moments)
-            yield self._judged("kill -9 at a random instant", said, out, kills, _finished(out))
+            yield self._judged(f"kill -9 at a random instant of {whose}", said, out, kills, _finished(out))
 
     def in_the_middle(self, name: str) -> Trial:
         """Killed when half of the operations are done."""
-        out = self.folder / "middle"
+        out = self._new()
         killed = self.commands.run(out, "kill", self.whole.points // 2).code is None
         return self._judged("kill -9 in the middle", name, out, int(killed), _finished(out))
 
@@ -112,7 +119,7 @@ class Campaign:
         """An operation fails; then the same command without the fault."""
         name = f"{what}{', from then on' if lasting else ''}"
         for at in range(1, 10**9, step):
-            out = self.folder / "failing"
+            out = self._new()
             ended = self.commands.run(out, what, at, lasting)
             if ended.points < at:
                 self._tidy(out)
@@ -122,7 +129,7 @@ class Campaign:
     def limited(self, sizes: Iterable[int]) -> Iterator[Trial]:
         """The system lets no file grow beyond a size."""
         for size in sizes:
-            out = self.folder / "limited"
+            out = self._new()
             ended = replace(self.commands, size=size).run(out, "nothing")
             yield self._judged("ulimit -f", f"{size} bytes", out, 0, _finished(out), ended)
 
@@ -135,15 +142,15 @@ class Campaign:
             bits: how many single bits of each file are changed.
             seed: of their places.
         """
-        for file, other in _chosen(source):
+        for file, other in chosen(source):
             content, like = (source / file).read_bytes(), (source / other).read_bytes()
             damages = {**BASIC, **edits(file.name), **dict(flips(content, bits, seed))}
             for name, damage in damages.items():
-                if (after := _damage(damage, content, like)) != content:
+                if (after := damage(content, like)) != content:
                     yield self._damage_tried(source, state, file, name, after)
 
     def _damage_tried(self, source: Path, state: str, file: Path, name: str, after: bytes | None) -> Trial:
-        out = self.folder / "damaged"
+        out = self.folder / "out"
         shutil.copytree(source, out)
         if after is None:
             (out / file).unlink()
@@ -161,7 +168,7 @@ class Campaign:
             said = [f"(reading) {error}"]
         except Exception as error:
             wrong = f"reading: {type(error).__name__}: {error}"
-        fault = f"{state}: {_kind(file)} {'a bit changed' if name.startswith('bit') else name}"
+        fault = f"{state}: {kind_of(file)} {'a bit changed' if name.startswith('bit') else name}"
         trial = self._judged(fault, f"{file}: {name}", out, 0, {}, None, wrong)
         return replace(trial, said=(*said, *trial.said))
 
@@ -183,15 +190,15 @@ class Campaign:
                 wrong = wrong or f"ended with {ended.code}: {(said or [''])[-1]}"
             elif ended.code == 2 and len(said) != 1:
                 wrong = wrong or f"{len(said)} lines of error"
-            elif ended.code == 0 and self.picture.differing(Picture.of(out)):
+            elif ended.code == 0 and self.picture.differing(self._pictured(out)):
                 wrong = wrong or "ended well with other tables"
         last = self.commands.run(out)
         said = said + last.said
         if last.code != 0:
             wrong = wrong or f"the same command ended with {last.code}: {(last.said or [''])[-1]}"
-            found, lost, differing = None, 0, []
+            lost, differing = 0, []
         else:
-            found = Picture.of(out)
+            found = self._pictured(out)
             lost, differing = self.picture.lost(found), self.picture.differing(found)
         now = _finished(out)
         again = sum(now.get(cell) != text for cell, text in stored.items())
@@ -207,41 +214,20 @@ class Campaign:
             out.rename(kept)
         return trial
 
+    def _new(self) -> Path:
+        """Where a trial writes: always of one name, which reports show."""
+        out = self.folder / "out"
+        if self.start is not None:
+            shutil.copytree(self.start, out)
+        return out
+
+    def _pictured(self, out: Path) -> Picture:
+        # A report shows what was measured too, so that it is the same only of one and the same sweep.
+        return Picture.of(out, report=self.start is not None)
+
     def _tidy(self, out: Path) -> None:
         shutil.rmtree(out, ignore_errors=True)
 
 
 def _finished(out: Path) -> dict[str, str]:
     return finished(out) if out.exists() else {}
-
-
-def _damage(damage: Damage, content: bytes, like: bytes) -> bytes | None:
-    return damage(content, like)
-
-
-def _kind(file: Path) -> str:
-    """The name of a file, without what tells it from others of its kind."""
-    return "fragment" if file.parts[0] == "cells" and file.suffix == ".parquet" else file.name
-
-
-def _chosen(source: Path) -> list[tuple[Path, Path]]:
-    """Files of every kind, from a cell in the middle, each with another of its kind."""
-    found = sorted(path.relative_to(source) for path in source.rglob("*") if path.is_file())
-    top = [
-        path
-        for path in found
-        if len(path.parts) == 1 and path.suffix in (".json", ".parquet", ".csv", ".yaml")
-    ]
-    cells = sorted({path.parts[1] for path in found if path.parts[0] == "cells"})
-    chosen = [(path, _like(path, top)) for path in top]
-    cell, other = cells[len(cells) // 2], cells[len(cells) // 2 - 1]
-    for path in found:
-        if path.parts[:2] == ("cells", cell) and path.stem.rpartition("-")[2] in ("00000", "status"):
-            twin = Path("cells", other, *path.parts[2:])
-            chosen.append((path, twin if twin in found else path))
-    return chosen
-
-
-def _like(path: Path, others: Sequence[Path]) -> Path:
-    alike = [other for other in others if other.suffix == path.suffix and other != path]
-    return alike[0] if alike else path

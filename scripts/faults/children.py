@@ -109,14 +109,18 @@ class Commands:
             with open(aside / "out", "wb") as out, open(aside / "err", "wb") as err:
                 command = [sys.executable, __file__, job]
                 return subprocess.Popen(command, stdout=out, stderr=err, start_new_session=True).pid
+        for name in ("out", "err"):  # the process may be killed before its first instruction
+            (aside / name).touch()
         process = os.fork()
         if process:
+            with suppress(OSError):  # it has ended already
+                os.setpgid(process, process)
             return process
         code = 1
         try:
             os.setpgid(0, 0)
             for number, name in ((1, "out"), (2, "err")):
-                os.dup2(os.open(aside / name, os.O_CREAT | os.O_WRONLY), number)
+                os.dup2(os.open(aside / name, os.O_WRONLY), number)
             code = act(lines, fault, self.size)
             if not code and not self.size:
                 (aside / "modules").write_text(" ".join(sys.modules))

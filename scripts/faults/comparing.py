@@ -30,13 +30,13 @@ class Picture:
     files: Mapping[str, bytes]
 
     @classmethod
-    def of(cls, folder: Path, leaderboard: bool = True) -> Picture:
+    def of(cls, folder: Path, leaderboard: bool = True, report: bool = False) -> Picture:
         """Read a folder, and what is made of its tables too; raises UserError where nothing can be read."""
         rows = tables(load_results(folder))
         board = folder / "leaderboard.csv"
         if leaderboard and board.exists():
             rows["leaderboard"] = _lines(pd.read_csv(board))
-        names = ("plan.json", "sweep.yaml")
+        names = ("plan.json", "sweep.yaml", *["report.html"] * report)
         return cls(rows, {name: (folder / name).read_bytes() for name in names if (folder / name).exists()})
 
     def lost(self, other: Picture) -> int:

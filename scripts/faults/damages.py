@@ -6,7 +6,8 @@ import io
 import json
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -117,3 +118,31 @@ def _by_pandas(table: pa.Table) -> pa.Table:
 
 def _reversed(table: pa.Table) -> pa.Table:
     return table.take(list(range(table.num_rows))[::-1])
+
+
+def kind_of(file: Path) -> str:
+    """The name of a file, without what tells it from others of its kind."""
+    return "fragment" if file.parts[0] == "cells" and file.suffix == ".parquet" else file.name
+
+
+def chosen(source: Path) -> list[tuple[Path, Path]]:
+    """Files of every kind, from a cell in the middle, each with another of its kind."""
+    found = sorted(path.relative_to(source) for path in source.rglob("*") if path.is_file())
+    top = [
+        path
+        for path in found
+        if len(path.parts) == 1 and path.suffix in (".json", ".parquet", ".csv", ".yaml")
+    ]
+    cells = sorted({path.parts[1] for path in found if path.parts[0] == "cells"})
+    pairs = [(path, _like(path, top)) for path in top]
+    cell, other = cells[len(cells) // 2], cells[len(cells) // 2 - 1]
+    for path in found:
+        if path.parts[:2] == ("cells", cell) and path.stem.rpartition("-")[2] in ("00000", "status"):
+            twin = Path("cells", other, *path.parts[2:])
+            pairs.append((path, twin if twin in found else path))
+    return pairs
+
+
+def _like(path: Path, others: Sequence[Path]) -> Path:
+    alike = [other for other in others if other.suffix == path.suffix and other != path]
+    return alike[0] if alike else path

@@ -53,6 +53,7 @@ ALLOWED = {
     ): "names of its own public API, from a table there",
     ("harness/running/energy.py", "ctypes.CDLL"): "the driver's management library, by its one name",
     ("harness/running/executors/worker.py", "ctypes.CDLL"): "the process itself, for prctl",
+    ("tasks/allocator.py", "ctypes.CDLL"): "the process itself, for mallopt",
     ("scripts/faults/children.py", "importlib.import_module"): "what a child of its own has imported already",
     ("scripts/measure_memory.py", "ctypes.CDLL"): "the process itself, for malloc_trim",
     ("scripts/throughput/memory.py", "ctypes.CDLL"): "the process itself, for malloc_trim",

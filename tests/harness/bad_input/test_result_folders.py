@@ -64,15 +64,24 @@ def _cell(folder: Path) -> Path:
 
 
 def _plan(change: Callable[[dict], object]) -> Callable[[Path], None]:
-    """Changes the plan, and leaves no table that could be read in its place."""
+    """Changes the plan, seal and all, and leaves no table that could be read in its place."""
 
     def apply(folder: Path) -> None:
         content = json.loads((folder / "plan.json").read_text())
+        del content["checksum"]
         change(content)
         _without_tables(folder)
         (folder / "plan.json").write_text(json.dumps(content))
 
     return apply
+
+
+def _altered(folder: Path) -> None:
+    """Another plan that could be one, under the seal of the one that was stored."""
+    file = folder / "plan.json"
+    content = json.loads(file.read_text())
+    content["cells"][0]["budget"] += 1
+    file.write_text(json.dumps(content))
 
 
 def _plan_text(text: str | bytes) -> Callable[[Path], None]:
@@ -123,6 +132,8 @@ FOLDERS: dict[str, Callable[[Path], object]] = {
     "plan binary": _plan_text(bytes(range(128, 256))),
     "plan deep": _plan_text("[" * 100_000),
     "plan a folder": _plan_folder,
+    "plan altered": lambda folder: [_altered(folder), _without_tables(folder)],
+    "plan altered beside its tables": _altered,
     "plan without a sweep": _plan(lambda plan: plan.pop("sweep")),
     "plan without cells": _plan(lambda plan: plan.pop("cells")),
     "plan of cells null": _plan(lambda plan: plan.update(cells=None)),

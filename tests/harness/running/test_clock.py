@@ -173,6 +173,13 @@ def test_a_damaged_breakdown_is_begun_anew(tmp_path, content):
     assert len(sessions(tmp_path)) == 1
 
 
+def test_a_breakdown_that_was_altered_is_not_shown(tmp_path):
+    sweep(small(1), out=tmp_path)
+    file = tmp_path / "breakdown.json"
+    file.write_text(file.read_text().replace('"cells": 2', '"cells": 3'))
+    assert sessions(tmp_path) == []
+
+
 def test_shares_without_overhead_name_no_parts():
     assert in_words({"seconds": {"forward": 3.0, "ask": 1.0}}) == (
         "75.0 % forward, 25.0 % ask and tell, 0.0 % overhead"

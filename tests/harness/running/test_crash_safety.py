@@ -15,6 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
 
+from faults.children import Commands
 from faults.damages import BASIC, edits
 
 from harness.core import UserError
@@ -44,7 +45,16 @@ def test_killed_at_some_moments_by_the_command_line_nothing_is_lost(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     trials = json.loads((tmp_path / "trials.json").read_text())
-    assert sum(trial["kills"] for trial in trials) >= 2
+    killed = {
+        trial["fault"].removeprefix("kill -9 at every operation of ") for trial in trials if trial["kills"]
+    }
+    assert killed == {"a sweep", "a complete sweep given again", "a report"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks, and kills")
+def test_a_process_can_be_killed_before_its_first_instruction(tmp_path):
+    ended = [Commands(("list",)).run(tmp_path / "out", kill_after=1e-9) for _ in range(5)]
+    assert [(each.code, each.out, each.err) for each in ended] == [(None, "", "")] * 5
 
 
 def rows(results):

@@ -231,6 +231,20 @@ def test_a_plan_is_the_same_after_json():
     assert Plan.from_json(plan.to_json()).to_json() == plan.to_json()
 
 
+def test_a_plan_that_was_altered_is_told_from_one_that_was_stored():
+    text = make_plan(sweep()).to_json()
+    altered = text.replace('"repetition": 1', '"repetition": 0')
+    with pytest.raises(UserError, match=r"plan\.json: its checksum says that it was altered; plan"):
+        Plan.from_json(altered)
+
+
+def test_a_plan_that_was_stored_without_a_checksum_is_read():
+    plan = make_plan(sweep())
+    content = json.loads(plan.to_json())
+    del content["checksum"]
+    assert Plan.from_json(json.dumps(content)) == plan
+
+
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"sweep": {}, "cells": []}', '{"sweep": 3, "cells": [{}]}']
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from importlib.metadata import version
+from types import SimpleNamespace
 
 import pytest
 
@@ -81,6 +83,119 @@ def test_a_file_is_never_put_outside_its_cell(tmp_path, name):
     with pytest.raises(ValueError, match="is no file of a cell"):
         put(CellFolder(tmp_path / "a1"), Changed("a1", {name: b""}, afresh=False))
     assert list(tmp_path.iterdir()) == []
+
+
+class Answer:
+    """What an actor answers, when it is asked for."""
+
+    def __init__(self, act):
+        self.act = act
+
+    def remote(self, *given):
+        return Answer(lambda: self.act(*given))
+
+
+class Played:
+    """A worker of no cluster: a list says, for each in turn, how it looks after it has begun."""
+
+    looks, hired, ended = [], 0, 0
+    version = version("gradfree")
+
+    def __init__(self, needs, job, shards):
+        look = self.looks[type(self).hired]
+        type(self).hired += 1
+        self.unit, self.group, self.started, self.cells = None, None, False, ()
+        self.actor = SimpleNamespace(hand=self, stop=Answer(str), look=Answer(lambda: look(self.cells)))
+        self.pending = Answer(lambda: self.version if look is not never_begun else look(()))
+
+    def remote(self, cells, files):
+        self.cells = cells
+
+    def end(self):
+        type(self).ended += 1
+
+
+def never_begun(cells):
+    raise ray.exceptions.ActorUnschedulableError("its node is gone")
+
+
+def lost(cells):
+    raise ray.exceptions.ActorDiedError
+
+
+def lost_with_something_stored():
+    looks = iter([lambda cells: ([], [Changed(cells[0].id, {"traceback.txt": b""}, afresh=False)], {}), lost])
+    return lambda cells: next(looks)(cells)
+
+
+def refused(cells):
+    return [{"refused": "enough"}], [], {}
+
+
+@pytest.fixture
+def played(tmp_path, monkeypatch):
+    """Sweeps with played workers that look in given ways, one after another; what came of it, and notes."""
+    from harness.running.executors import ray_executor
+
+    for name, act in {
+        "is_initialized": lambda: True,
+        "cluster_resources": lambda: {"CPU": 1.0},
+        "wait": lambda pending, **_: (pending[:1], pending[1:]),
+        "get": lambda answer: answer.act(),
+    }.items():
+        monkeypatch.setattr(ray, name, act)
+
+    def swept(*looks, version=Played.version):
+        kind = type("Kind", (Played,), {"looks": looks, "version": version})
+        monkeypatch.setattr(ray_executor, "_Worker", kind)
+        notes = Notes()
+        with pytest.raises(UserError) as caught:
+            sweep(
+                words("sphere[dimension=2]", "random", 20),
+                out=tmp_path / "out",
+                executor=ray_executor.Ray(),
+                progress=notes,
+            )
+        assert kind.ended == kind.hired
+        return str(caught.value), notes.lines, kind.hired
+
+    return swept
+
+
+class Notes(Observer):
+    def __init__(self):
+        self.lines = []
+
+    def note(self, line):
+        self.lines.append(line)
+
+
+@pytest.mark.parametrize("how", [never_begun, lost])
+def test_six_workers_lost_in_a_row_end_the_sweep_with_one_line(played, tmp_path, how):
+    said, notes, hired = played(*[how] * 9)
+    assert said.startswith("6 workers were lost one after another, and nothing was stored in between (Actor")
+    assert said.endswith("look at the cluster, and start the same sweep again: what is stored stays")
+    assert "\n" not in said
+    assert [line.partition(" (")[0] for line in notes] == ["a worker on the cluster is lost"] * 5
+    assert hired == 6
+    # Nothing is held for the dead, and the same sweep goes on.
+    assert set(sweep(words("sphere[dimension=2]", "random", 20), out=tmp_path / "out").runs["status"]) == {
+        "finished"
+    }
+
+
+def test_workers_that_store_something_before_they_are_lost_are_replaced_for_ever(played):
+    said, notes, hired = played(*[lost_with_something_stored() for _ in range(8)], refused)
+    assert (said, len(notes), hired) == ("enough", 8, 9)
+
+
+def test_a_node_with_another_version_is_refused_in_one_line(played):
+    said, notes, hired = played(lost, version="0.0.7")
+    assert said == (
+        f"a node of the cluster has gradfree 0.0.7, and this is {version('gradfree')}; "
+        f"install the same version everywhere"
+    )
+    assert (notes, hired) == ([], 1)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from harness.core import UserError
-from harness.running.files import DamagedError, read_parquet, write_bytes, write_parquet
+from harness.running.files import DamagedError, read_json, read_parquet, write_bytes, write_parquet
 from harness.running.observer import Observer
 from harness.running.results import collect, load_results
 from harness.running.schema import make_table, measured, to_frame
@@ -199,3 +199,14 @@ def test_the_disk_is_waited_for_when_the_sweep_ends_and_not_before(tmp_path, toy
     toys.run(tmp_path, [cell, other], flush_seconds=1000.0)
     numbers = {path.stat().st_ino for folder in folders for path in [folder, *folder.iterdir()]}
     assert numbers <= synced
+
+
+def test_machines_are_read_as_they_were_noted_or_not_at_all(tmp_path):
+    with Store(tmp_path / "out") as store:
+        store.add_environment("a", {"cpu": "one"})
+        store.add_environment("b", {"cpu": "two"})
+    file = tmp_path / "out" / "environment.json"
+    assert read_json(file) == {"a": {"cpu": "one"}, "b": {"cpu": "two"}}
+    file.write_text(file.read_text().replace("two", "three"))
+    with pytest.raises(DamagedError, match=r"environment\.json: its checksum says that it was altered"):
+        read_json(file)
