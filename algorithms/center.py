@@ -12,7 +12,6 @@ from torch import Tensor
 from algorithms.options import Units
 from algorithms.steps import Step
 from harness.core import Block, Space, UserError
-from harness.core.noise import TILE
 
 _TILES = 4  # of noise in a slice; some eight float32 tensors of its size live at once
 
@@ -43,7 +42,7 @@ class Center:
         self.units = units
         self.seed = seed
         self._parameters: dict[str, Tensor] | None = None
-        self._parts = [(block, rows) for block in space.blocks for rows in _slices(block)]
+        self._parts = [(block, rows) for block in space.blocks for rows in _slices(block, space.tile)]
 
     @property
     def parameters(self) -> dict[str, Tensor]:
@@ -169,9 +168,9 @@ def _float16(values: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(magnitude.isfinite(), rounded.copysign(values), values.half())
 
 
-def _slices(block: Block) -> list[slice]:
+def _slices(block: Block, tile: int) -> list[slice]:
     """Rows that are moved together; they begin where the noise's tiles do, so that no tile is drawn twice."""
-    slices = list(block.slices(TILE, _TILES))
+    slices = list(block.slices(tile, _TILES))
     return slices if len(slices) > 1 else [slice(None)]
 
 

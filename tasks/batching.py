@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from harness.core import Perturbations, Population, Projected, Space, UserError
-from harness.core.noise import TILE
 from tasks.allocator import keep_freed_memory
 from tasks.chunks import Chunks, first_guess, most_members
 from tasks.encoding import ALIGNED, Encoded
@@ -153,7 +152,7 @@ class Batches:
             return 0
         weights = self.model.parameters.values()
         if isinstance(population, Perturbations) and not isinstance(self.space, Projected):
-            return 3 * max(min(TILE, weight.numel()) * weight.element_size() for weight in weights)
+            return 3 * max(min(self.space.tile, weight.numel()) * weight.element_size() for weight in weights)
         return 3 * sum(weight.nbytes for weight in weights)
 
 

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from harness.core import Perturbations
 from harness.core.low_rank import Factored
-from harness.core.noise import TILE
 
 
 class Weights:
@@ -119,8 +118,12 @@ class Perturbed(Weights):
     def __init__(self, population: Perturbations) -> None:
         super().__init__(len(population))
         self._population = population
-        self._members: list[int] = population.members.tolist()
-        self._signs = population.signs.to(population.space.device)[:, None, None]
+        members: list[int] = population.members.tolist()
+        self._drawn = list(dict.fromkeys(members))
+        number = {member: i for i, member in enumerate(self._drawn)}
+        device = population.space.device
+        self._place = torch.tensor([number[member] for member in members]).to(device, non_blocking=True)
+        self._signs = population.signs.to(device, non_blocking=True)[:, None, None]
         noise = population.noise
         self._names = {block.name for block in noise.space.blocks}
         self._low_rank = {n for n in self._names if isinstance(noise, Factored) and noise.factored(n)}
@@ -139,9 +142,10 @@ class Perturbed(Weights):
         step = population.step(name)
         if isinstance(step, Tensor):
             raise ValueError("a sigma for each entry has no low-rank form: use a dense law")
-        drawn = {member: population.noise.factors(member, name) for member in dict.fromkeys(self._members)}
-        pairs = [pair for member in self._members if (pair := drawn[member])]
-        left, right = (torch.stack(factors) for factors in zip(*pairs, strict=True))
+        assert isinstance(population.noise, Factored)
+        pair = population.noise.factors_of(self._drawn, name)
+        assert pair is not None
+        left, right = (factor[self._place] for factor in pair)
         wide = torch.promote_types(center.dtype, torch.float32)
         return (left.to(wide) * (self._signs.to(wide) * step)).to(center.dtype), right.to(center.dtype)
 
@@ -156,7 +160,7 @@ class Perturbed(Weights):
         if name not in self._names - self._low_rank:
             return None
         population = self._population
-        slices = population.space.block(name).slices(TILE)
+        slices = population.space.block(name).slices(population.space.tile)
         return ((rows, population.materialise(name, rows)) for rows in slices)
 
     def rows(self, name: str, index: Tensor) -> Tensor | None:

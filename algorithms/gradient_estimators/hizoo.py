@@ -13,7 +13,6 @@ from algorithms.estimators import Curvature
 from algorithms.options import Count, OpenShare, Positive, Units
 from algorithms.steps import StepRule
 from harness.core import Budget, Perturbations, Population, Space, ranges
-from harness.core.noise import TILE
 
 _LEAST = 1e-12
 
@@ -102,7 +101,7 @@ class HiZOO(Descent):
             return
         curvatures = [abs(curvature) / 2 for curvature in Curvature.curvatures(losses, self.sigma())]
         for block in self.space.blocks:
-            for rows in block.slices(TILE):
+            for rows in block.slices(self.space.tile):
                 square = sum(
                     curvature * population.noise.draw(member, block.name, rows).square()
                     for member, curvature in enumerate(curvatures)

@@ -10,7 +10,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from harness.core.noise import TILE, Gaussian, Rows
+from harness.core.noise import Gaussian, Rows
 from harness.core.space import Space
 
 
@@ -23,6 +23,8 @@ class Sphere(Gaussian):
     >>> round(length, 4)
     9.0
     """
+
+    reshaped = True
 
     def draw(
         self, member: int, block: str, rows: Rows = slice(None), dtype: torch.dtype = torch.float32
@@ -54,6 +56,8 @@ class Orthogonal(Gaussian):
     >>> torch.allclose(draws @ draws.T, 8 * torch.eye(8), atol=1e-4)
     True
     """
+
+    reshaped = True
 
     def draw(
         self, member: int, block: str, rows: Rows = slice(None), dtype: torch.dtype = torch.float32
@@ -118,6 +122,7 @@ class Sparse(Gaussian):
 
     parameters: Mapping[str, Tensor] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    reshaped = True
 
     def draw(
         self, member: int, block: str, rows: Rows = slice(None), dtype: torch.dtype = torch.float32
@@ -129,7 +134,7 @@ class Sparse(Gaussian):
 def slices(space: Space) -> Iterator[tuple[str, slice]]:
     """All rows of all blocks, tile by tile, as ``(block, rows)``."""
     for block in space.blocks:
-        for rows in block.slices(TILE):
+        for rows in block.slices(space.tile):
             yield block.name, rows
 
 

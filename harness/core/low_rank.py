@@ -12,6 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from harness.core import counter
 from harness.core.noise import Gaussian, Rows
 from harness.core.space import Block
 
@@ -43,11 +44,16 @@ class Factored(Gaussian):
         return spec.kind != "vector" and len(spec.shape) == 2
 
     def factors(self, member: int, block: str) -> tuple[Tensor, Tensor] | None:
-        return self._factors(member, self.space.block(block)) if self.factored(block) else None
+        pair = self.factors_of([member], block)
+        return None if pair is None else (pair[0][0], pair[1][0])
+
+    def factors_of(self, members: Sequence[int], block: str) -> tuple[Tensor, Tensor] | None:
+        """``(A[k, out, r], B[k, in, r])`` of k members, as ``factors`` gives them one by one."""
+        return self._factors(members, self.space.block(block)) if self.factored(block) else None
 
     @abstractmethod
-    def _factors(self, member: int, block: Block) -> tuple[Tensor, Tensor]:
-        """``(A[out, r], B[in, r])`` of a matrix, float32, on the space's device."""
+    def _factors(self, members: Sequence[int], block: Block) -> tuple[Tensor, Tensor]:
+        """``(A[k, out, r], B[k, in, r])`` of a matrix, float32, on the space's device."""
 
     def draw(
         self, member: int, block: str, rows: Rows = slice(None), dtype: torch.dtype = torch.float32
@@ -57,18 +63,36 @@ class Factored(Gaussian):
             return super().draw(member, block, rows, dtype)
         return _product(factors[0][rows].to(dtype), factors[1].to(dtype))
 
+    def by_entries(self, block: str) -> bool:
+        return super().by_entries(block) and not self.factored(block)
+
     def weighted_sum(
         self, block: str, members: Sequence[int], weights: Sequence[float], rows: slice = slice(None)
     ) -> Tensor:
-        pairs = [self.factors(member, block) for member in members]
-        if not pairs or pairs[0] is None:
+        pair = self.factors_of(members, block) if members else None
+        if pair is None:
             return super().weighted_sum(block, members, weights, rows)
-        left = torch.cat([w * pair[0][rows] for pair, w in zip(pairs, weights, strict=True) if pair], dim=1)
-        right = torch.cat([pair[1] for pair in pairs if pair], dim=1)
-        return _product(left, right)
+        left, right = pair
+        weight = torch.tensor(weights, dtype=torch.float32).to(left.device, non_blocking=True)
+        return _product(_beside(weight[:, None, None] * left[:, rows]), _beside(right))
 
-    def _normal(self, generator: torch.Generator, rows: int, columns: int) -> Tensor:
-        return torch.randn(rows, columns, generator=generator, device=self.space.device)
+    def _normals(
+        self, members: Sequence[int], block: Block, rows: int, columns: int, generation: int | None = None
+    ) -> Tensor:
+        """Normal numbers ``[k, rows, columns]``, those of a block's factors."""
+        device = self.space.device
+        if self.counted:
+            key = self._keys(members, block.name, generation)
+            place = torch.arange(rows * columns, device=device)
+            made = counter.drawn("normal", key, place, torch.float32)
+            return made.reshape(len(members), rows, columns)
+        generators = (self._generator(member, block.name, generation=generation) for member in members)
+        return torch.stack([torch.randn(rows, columns, generator=g, device=device) for g in generators])
+
+
+def _beside(stacked: Tensor) -> Tensor:
+    """``[k, rows, r]`` to ``[rows, k * r]``."""
+    return stacked.transpose(0, 1).reshape(stacked.shape[1], -1)
 
 
 @dataclass(frozen=True)
@@ -85,9 +109,9 @@ class LowRank(Factored):
     1
     """
 
-    def _factors(self, member: int, block: Block) -> tuple[Tensor, Tensor]:
-        both = self._normal(self._generator(member, block.name), sum(block.shape), self.rank)
-        return both[: block.rows] / math.sqrt(self.rank), both[block.rows :]
+    def _factors(self, members: Sequence[int], block: Block) -> tuple[Tensor, Tensor]:
+        both = self._normals(members, block, sum(block.shape), self.rank)
+        return both[:, : block.rows] / math.sqrt(self.rank), both[:, block.rows :]
 
 
 @dataclass(frozen=True)
@@ -108,16 +132,15 @@ class HeldLowRank(Factored):
 
     hold: int = 50
 
-    def _factors(self, member: int, block: Block) -> tuple[Tensor, Tensor]:
-        left = self._normal(self._generator(member, block.name), block.rows, self.rank)
-        return left / math.sqrt(self.rank), self._held(block)
+    def _factors(self, members: Sequence[int], block: Block) -> tuple[Tensor, Tensor]:
+        left = self._normals(members, block, block.rows, self.rank)
+        return left / math.sqrt(self.rank), self._held(block).expand(len(members), -1, -1)
 
     def _held(self, block: Block) -> Tensor:
         if block.name not in self._window:
             # Windows are numbered below zero, where no generation is.
             window = -1 - self.generation // self.hold
-            generator = self._generator(0, block.name, generation=window)
-            self._window[block.name] = self._normal(generator, block.row_size, self.rank)
+            self._window[block.name] = self._normals([0], block, block.row_size, self.rank, window)[0]
         return self._window[block.name]
 
     @cached_property
@@ -143,11 +166,12 @@ class Subspace(Factored):
 
     hold: int = 1000
 
-    def _factors(self, member: int, block: Block) -> tuple[Tensor, Tensor]:
+    def _factors(self, members: Sequence[int], block: Block) -> tuple[Tensor, Tensor]:
         left, right = self._held(block)
         rank = left.shape[1]
-        middle = self._normal(self._generator(member, block.name), rank, rank)
-        return left @ middle * (math.sqrt(block.size) / rank), right
+        middles = self._normals(members, block, rank, rank)
+        lefts = torch.stack([left @ middle for middle in middles])  # a batched product rounds otherwise
+        return lefts * (math.sqrt(block.size) / rank), right.expand(len(members), -1, -1)
 
     def _held(self, block: Block) -> tuple[Tensor, Tensor]:
         if block.name not in self._window:
@@ -155,7 +179,10 @@ class Subspace(Factored):
             window = -1 - self.generation // self.hold
             generator = self._generator(0, block.name, generation=window)
             rank = min(self.rank, *block.shape)
-            left, right = (self._normal(generator, extent, rank) for extent in block.shape)
+            left, right = (
+                torch.randn(extent, rank, generator=generator, device=self.space.device)
+                for extent in block.shape
+            )
             self._window[block.name] = torch.linalg.qr(left)[0], torch.linalg.qr(right)[0]
         return self._window[block.name]
 

@@ -109,6 +109,8 @@ class Perturbations:
         center, step = self.center[block], self.step(block, rows)
         if not _all(rows):  # a view of all rows of a small block would cost as much as its arithmetic
             center = center[rows]
+        if self.noise.counted:
+            return self.noise.around(center, self._names, self.signs, step, block, rows)
         wide = center.to(torch.promote_types(center.dtype, torch.float32))
         out = torch.empty((len(self), *center.shape), dtype=center.dtype, device=center.device)
         each = out.unbind()
@@ -124,6 +126,10 @@ class Perturbations:
             for i, sign in members:
                 _displaced(wide, sign, step, drawn, each[i])
         return out
+
+    @cached_property
+    def _names(self) -> tuple[int, ...]:
+        return tuple(self.members.tolist())
 
     @cached_property
     def _places(self) -> dict[int, list[tuple[int, int]]]:

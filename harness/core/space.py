@@ -14,6 +14,11 @@ from torch import Tensor
 
 Kind = Literal["matrix", "embedding", "vector"]
 
+TILE = 2**18
+"""Numbers of a block that are worked on at once: on the CPU they stay in the caches."""
+TILE_ELSEWHERE = 2**22
+"""Of an accelerator, for which every piece is a launch."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -118,6 +123,11 @@ class Space:
     def device(self) -> torch.device:
         """Where the starting point lives, and with it every draw and every point."""
         return next(iter(self._start.values())).device if self._start else torch.device("cpu")
+
+    @cached_property
+    def tile(self) -> int:
+        """How many numbers of a block are drawn, moved and multiplied at once on this device."""
+        return TILE if self.device.type == "cpu" else TILE_ELSEWHERE
 
     def block(self, name: str) -> Block:
         """The block of that name; raises KeyError where there is none."""

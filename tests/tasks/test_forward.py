@@ -20,6 +20,7 @@ from harness.core import (
     Protocol,
     Rademacher,
     Request,
+    counter,
 )
 from tasks import batching
 from tasks.chunks import Sizes
@@ -110,6 +111,22 @@ def test_perturbations_equal_plain_evaluation_with_merged_weights(
     plain = plain_losses(task, parameters_of(perturbed, task.space), 1, 0)
     torch.testing.assert_close(ours, plain, rtol=1e-9, atol=1e-9)
     assert ours.std() > 1e-7
+
+
+@pytest.mark.parametrize("tuning", ["prompt", "projected prompt", "lora", "full"])
+@pytest.mark.parametrize("kind", POPULATIONS[1:])
+def test_perturbations_drawn_as_on_an_accelerator_equal_plain_evaluation(
+    load: Load, monkeypatch: pytest.MonkeyPatch, tuning: str, kind: str
+) -> None:
+    monkeypatch.setattr(counter, "serves", lambda device: True)
+    task = make_task(load("llama", "float64"), TUNINGS[tuning]())
+    perturbed = population(task, kind)
+    ours = task.evaluate([Request(perturbed, 1, 0)])[0].losses
+    plain = plain_losses(task, parameters_of(perturbed, task.space), 1, 0)
+    torch.testing.assert_close(ours, plain, rtol=1e-9, atol=1e-9)
+    monkeypatch.undo()
+    elsewhere = task.evaluate([Request(population(task, kind), 1, 0)])[0].losses
+    assert not torch.allclose(ours, elsewhere), "other draws than those of generators"
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "low-rank"])

@@ -12,8 +12,9 @@ import transformers
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from harness.core import Gaussian, Perturbations, Request, UserError, noise
-from harness.core.noise import TILE
+from harness.core import Gaussian, Perturbations, Request, UserError
+from harness.core import space as space_module
+from harness.core.space import TILE
 from tasks import weights
 from tasks.chunks import Sizes
 from tasks.language_model import LanguageModel
@@ -30,8 +31,7 @@ Load = Callable[..., LanguageModel]
 @pytest.fixture
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """The matrices of the tiny models take 15 tiles and more."""
-    for module in (noise, weights):
-        monkeypatch.setattr(module, "TILE", 70)
+    monkeypatch.setattr(space_module, "TILE", 70)
 
 
 @pytest.mark.usefixtures("small_tiles")
@@ -152,8 +152,7 @@ def test_a_scale_is_the_same_whether_a_tensor_is_read_whole_or_by_slices(
 
 def test_a_draw_by_pieces_is_the_draw_of_the_whole(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     space = FullTuning().space(load("llama"))
-    for module in (noise, weights):
-        monkeypatch.setattr(module, "TILE", 70)
+    monkeypatch.setattr(space_module, "TILE", 70)
     members, signs = torch.tensor([0, 0, 3]), torch.tensor([1, -1, 1], dtype=torch.int8)
     pair = Perturbations(space.start(), Gaussian(space, 0, 0), 0.5, members, signs)
     view = weights.Perturbed(pair)

@@ -11,7 +11,7 @@ import torch
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.core import Gaussian, LowRank, Perturbations, Points, Population, Request, Space
+from harness.core import Gaussian, LowRank, Perturbations, Points, Population, Request, Space, counter
 from tasks import batching
 from tasks.language_model import LanguageModel
 from tests.tasks.test_forward import TUNINGS, make_task
@@ -71,9 +71,15 @@ def asked(space: Space, kind: str, members: int) -> Population:
 
 @pytest.mark.parametrize("kind", ["points", "gaussian", "low-rank"])
 @pytest.mark.parametrize("tuning", ["prompt", "lora", "full"])
+@pytest.mark.parametrize("accelerator", [False, True])
 def test_four_times_as_many_candidates_wait_no_more_often(
-    load: Callable[..., LanguageModel], monkeypatch: pytest.MonkeyPatch, tuning: str, kind: str
+    load: Callable[..., LanguageModel],
+    monkeypatch: pytest.MonkeyPatch,
+    tuning: str,
+    kind: str,
+    accelerator: bool,
 ) -> None:
+    monkeypatch.setattr(counter, "serves", lambda device: accelerator)
     monkeypatch.setattr(batching, "first_guess", lambda device, tokens: 64)  # one chunk in both
     task = make_task(load("llama"), TUNINGS[tuning]())
     few, many = (waits(task, asked(task.space, kind, members)) for members in (4, 16))

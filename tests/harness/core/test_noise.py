@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -21,10 +22,20 @@ from harness.core import (
     Sparse,
     Sphere,
     Subspace,
+    counter,
 )
 from harness.core import noise as noise_module
+from harness.core import space as space_module
 
 LAWS = (Gaussian, Rademacher, LowRank, HeldLowRank, Subspace, Sphere, Orthogonal)
+
+
+@pytest.fixture(scope="module", autouse=True, params=["as on a CPU", "as on an accelerator"])
+def device(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every law draws with generators, and as a function of key and place."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counter, "serves", lambda device: request.param == "as on an accelerator")
+        yield
 
 
 def space() -> Space:
@@ -102,7 +113,7 @@ def test_orthogonal_draws_begin_a_new_group_after_d_members() -> None:
     rows=st.lists(st.integers(0, 39), min_size=1, max_size=12),
 )
 def test_rows_of_a_draw_are_the_same_as_in_the_whole(law: type[Noise], tile: int, rows: list[int]) -> None:
-    before, noise_module.TILE = noise_module.TILE, tile
+    before, space_module.TILE = space_module.TILE, tile
     try:
         noise = law(space(), 1, 1)
         whole = noise.draw(2, "a")
@@ -110,7 +121,7 @@ def test_rows_of_a_draw_are_the_same_as_in_the_whole(law: type[Noise], tile: int
         first, last = min(rows), max(rows) + 1
         torch.testing.assert_close(noise.draw(2, "a", slice(first, last)), whole[first:last])
     finally:
-        noise_module.TILE = before
+        space_module.TILE = before
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -136,6 +147,7 @@ def test_what_a_law_keeps_is_bounded_and_changes_no_draw(
     law: type[Noise], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that keeps nothing draws the same, whatever was drawn before and when there is no room left."""
+    monkeypatch.setattr(counter, "serves", lambda device: False)
     keys = [(member, block.name) for member in (3, 0, 3, *range(9)) for block in space().blocks]
     monkeypatch.setattr(noise_module._Kept, "room", 0)
     fresh = law(space(), 5, 2)
@@ -148,12 +160,37 @@ def test_what_a_law_keeps_is_bounded_and_changes_no_draw(
     assert 0 < sum(kept.numel() for kept in keeping._kept.values()) <= 1000
 
 
-def test_random_signs_are_the_bits_of_random_octets_the_lowest_first() -> None:
+def test_random_signs_are_the_bits_of_random_octets_the_lowest_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """On the CPU, whose generator is keyed as for a normal draw of the same block."""
+    monkeypatch.setattr(counter, "serves", lambda device: False)
     noise = Rademacher(space(), 5, 2)
     octets = torch.randint(0, 256, (8,), generator=noise._generator(4, "v")).tolist()
     expected = [1.0 if octet >> place & 1 else -1.0 for octet in octets for place in range(8)]
     assert noise.draw(4, "v").tolist() == expected
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_many_members_are_drawn_at_once_as_one_by_one(law: type[Noise]) -> None:
+    noise, members = law(space(), 5, 2), [4, 0, 4, 7]
+    for block in ("a", "v"):
+        for rows in (slice(None), slice(3, 9), torch.tensor([7, 0, 7])):
+            alone = [law(space(), 5, 2).draw(member, block, rows, torch.float64) for member in members]
+            assert torch.equal(noise.draws(members, block, rows, torch.float64), torch.stack(alone))
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_what_lies_around_a_center_is_cast_once(law: type[Noise], dtype: torch.dtype) -> None:
+    """By numbers, and by a tensor of them; the sum in float32 at least."""
+    noise, members = law(space(), 5, 2), [4, 0, 4, 7]
+    center, signs = torch.linspace(-1, 1, 12, dtype=dtype).reshape(4, 3), torch.tensor([1, -1, 0, -1])
+    wide = torch.promote_types(dtype, torch.float32)
+    for step in (0.5, torch.linspace(0, 2, 12).reshape(4, 3)):
+        found = noise.around(center, members, signs, step, "a", slice(2, 6))
+        drawn = noise.draws(members, "a", slice(2, 6), wide)
+        expected = (center.to(wide) + signs[:, None, None] * step * drawn).to(dtype)
+        torch.testing.assert_close(found, expected, rtol=1e-6 if dtype != torch.bfloat16 else 8e-3, atol=1e-6)
+        assert found.dtype == dtype
 
 
 def test_global_random_state_is_left_alone() -> None:
