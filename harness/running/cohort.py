@@ -188,8 +188,22 @@ class Cohort:
                 continue
             if population is None:
                 ending.append((member, "finished", None))
-            else:
+            elif member.task.shares_forward:
                 asked.append((member, population))
+            else:  # waiting for the others gains nothing, and populations of a whole model are large
+                self._advance([(member, population)], due, ending)
+        self._advance(asked, due, ending)
+        due += [member for member, _, _ in ending if not member.run.scored and member not in due]
+        self._score_dev(due)
+        for member in self.active:
+            member.run.close_round()
+        self._end([entry for entry in ending if entry[0] in self.active])
+        if found := self.watch.culprit([member.cell.id for member in self.active]):
+            culprit = next(member for member in self.active if member.cell.id == found[0])
+            self._fail(culprit, MemoryError(found[1]), "the run")
+
+    def _advance(self, asked: list[Asked], due: list[Member], ending: list[Ending]) -> None:
+        """Evaluate and tell; adds those that have crossed a dev point, and those that are out of time."""
         for member, population, evaluation in self._evaluate(asked):
             try:
                 with self._acting("tell", member):
@@ -203,14 +217,6 @@ class Cohort:
             if used > limit and member.run.budget.remaining:
                 ending.append((member, "timeout", f"it used more than {limit:g} seconds of its own"))
             self.observer.advanced(member.cell, member.run.budget.spent)
-        due += [member for member, _, _ in ending if not member.run.scored and member not in due]
-        self._score_dev(due)
-        for member in self.active:
-            member.run.close_round()
-        self._end([entry for entry in ending if entry[0] in self.active])
-        if found := self.watch.culprit([member.cell.id for member in self.active]):
-            culprit = next(member for member in self.active if member.cell.id == found[0])
-            self._fail(culprit, MemoryError(found[1]), "the run")
 
     def _evaluate(self, asked: list[Asked]) -> list[tuple[Member, Population, Evaluation]]:
         """Packed forwards, whose seconds are split by tokens (by candidates where none are counted)."""
