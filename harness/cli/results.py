@@ -29,7 +29,7 @@ def leaderboard(
         str,
         typer.Option(
             help="results; promises (cost, stability, generalisation); ert (expected running times); "
-            "data (the metric at several numbers of examples)."
+            "data (the metric at several numbers of examples); tuning (default and tuned options)."
         ),
     ] = "results",
     metric: Annotated[

@@ -81,17 +81,19 @@ def plan(
     smoke: Smoke = False,
     trials: Trials = None,
     peak_flops: Annotated[
-        float, typer.Option(help="Of the GPU, operations per second; of an H200 in bfloat16 unless given.")
-    ] = 989e12,
+        float | None,
+        typer.Option(help="Of the GPU, operations per second; of an H200 in the sweep's dtype unless given."),
+    ] = None,
     utilisation: Annotated[float, typer.Option(help="The share of it that is reached.", max=1)] = 0.4,
     as_json: AsJson = False,
 ) -> None:
     """Show what a sweep would run and cost, and what it would skip and why; nothing is run or downloaded."""
     from harness.running.catalog import plan_overview
-    from harness.running.estimate import Speed, total
+    from harness.running.estimate import PEAKS, Speed, total
     from harness.running.plan import builder_of, make_plan
 
-    words, speed = sweep_of(source, flags_of(locals())), Speed(peak_flops, utilisation)
+    words = sweep_of(source, flags_of(locals()))
+    speed = Speed(PEAKS[words.dtype] if peak_flops is None else peak_flops, utilisation)
     builder = builder_of(words, planning=True)
     rows = plan_overview(make_plan(words, builder), builder, speed)
     sums = total(rows)
@@ -112,7 +114,8 @@ def plan(
     if sums["flops"]:
         typer.echo(
             f"at most {brief(sums['tokens'])} tokens, {brief(sums['flops'])} FLOPs: "
-            f"{brief(sums['gpu_hours'])} GPU hours at {utilisation:.0%} of {peak_flops:.3g} FLOP/s; "
+            f"{brief(sums['gpu_hours'])} GPU hours at {utilisation:.0%} of {speed.peak_flops:.3g} FLOP/s "
+            f"({words.dtype}), more where answers are generated token by token; "
             f"{brief(sums['memory'] / 2**30)} GiB for the largest cell"
         )
     if words.smoke:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from harness.core.errors import UserError
-from harness.report.columns import ABOUT, BY_TASK, COLUMNS, flat, names_of, results_of
+from harness.report.columns import ABOUT, BY_TASK, COLUMNS, TUNING, effort_of, flat, names_of, results_of
 from harness.report.entries import SCORED, entries, families, family
 from harness.report.first_order import NAME, NOT_RUN, USUAL
 from harness.report.promises import PROMISES
@@ -24,7 +24,7 @@ from harness.running.results import Results
 BY = ("task", "tuning", "family")
 """What a leaderboard has a table for each of."""
 
-_HEAD = ["group", "algorithm", "kind", "reference", "rank", "tie", "metric", "planned"]
+_HEAD = ["group", "algorithm", "kind", "effort", "reference", "rank", "tie", "metric", "planned"]
 
 
 class Board(NamedTuple):
@@ -35,7 +35,7 @@ class Board(NamedTuple):
         measures: the measured quantities; each has the columns ``m``, ``m_low``, ``m_high``, ``m_n``: a value
             with its 95% interval and how many runs it is of (``m_successes`` of them, for running times).
         rows: beside them ``group``, ``algorithm``, ``kind``, ``reference``, ``rank``, ``tie``, ``metric``,
-            ``planned`` (cells), ``options``, ``provider``, ``reason``; the best first in each group.
+            ``planned`` (cells), ``effort`` (evaluations of the trials that chose its options), ``options``, ``provider``, ``reason``; the best first in each group.
         notes: what a group is over, and what was left out of it, by group.
         headings: of the measures, as people read them; ``{metric}`` stands for the group's metric.
         about: what holds for the whole board, in sentences.
@@ -60,8 +60,9 @@ def board(
     all tasks have the same one); ``rank`` is the average over blocks of task and repetition.
 
     Other columns are the ``promises`` (cost, stability, generalisation, gain over zero-shot), by task the
-    expected running times (``ert``), and for tasks at several numbers of examples the metric at each
-    (``data``). Ranks are by the metric, whatever the columns.
+    expected running times (``ert``), for tasks at several numbers of examples the metric at each (``data``),
+    and after equal tuning effort the metric with default and with tuned options (``tuning``). Ranks are by
+    the metric, whatever the columns; of ``tuning`` by that with tuned options.
 
     ``tie`` says of each row whether paired tests tell it from the best: best, tied, worse, not enough data;
     or that it is a reference, or a first-order one that was not run, whose ``reason`` says how to have it.
@@ -69,7 +70,7 @@ def board(
     Args:
         results: of a sweep, finished or not.
         by: ``task``, ``tuning`` or ``family``.
-        columns: ``results``, ``promises``, ``ert`` or ``data``.
+        columns: ``results``, ``promises``, ``ert``, ``data`` or ``tuning``.
         split: ``dev`` where the results' ``test_metric`` is of dev, as ``stopped_at`` leaves them.
         about: what holds for the whole board.
 
@@ -88,11 +89,13 @@ def board(
     for option, word, known in (("by", by, BY), ("columns", columns, COLUMNS)):
         if word not in known:
             raise UserError(f"--{option}: {word!r} is none of {', '.join(known)}")
-    if by != "task" and columns in ("ert", "data"):
+    if by != "task" and columns in ("ert", "data", "tuning"):
         raise UserError(f"--columns: {columns} stand task by task; leave out --by {by}")
     about = " ".join(filter(None, [about, ABOUT.get(columns, "")]))
     if columns == "data":
         return _by_data(results, about)
+    if columns == "tuning":
+        return _by_effort(results, about)
     if by == "task":
         return _by_task(results, columns, split, about)
     return (_by_tuning if by == "tuning" else _by_family)(Study(results), columns, split, about)
@@ -195,6 +198,42 @@ def _by_data(results: Results, about: str) -> Board:
     return _made("task", headings, rows, notes, about)
 
 
+def _by_effort(results: Results, about: str) -> Board:
+    """Of each task, the metric with default and with tuned options; ranks are by the tuned one."""
+    cells = entries(results.runs)
+    kinds = cells["kind"].fillna("default")
+    if not (kinds == "tuned").any():
+        raise UserError("--columns: no options were tuned; sweep with --trials 8")
+    made, said = effort_of(cells), about_cells(cells, ["task", "entry"])
+    keys = ["task", "algorithm", "budget"]
+    partner: dict[Any, Any] = cells[kinds == "tuned"].groupby(keys)["entry"].first().to_dict()
+    rows = []
+    for task, lines in leaderboard(results).groupby("task", sort=False):
+        of_task = cells[(cells["task"] == task) & (kinds != "tuned")].drop_duplicates("entry")
+        ranks: dict[Any, float] = dict(zip(lines["algorithm"], lines["rank"], strict=True))
+        metric = next((name for name in lines["metric"] if name), "")
+        own: list[dict[str, Any]] = []
+        planned = cells.loc[cells["task"] == task, "entry"].value_counts()
+        for cell in of_task.to_dict("records"):
+            entry = cell["entry"]
+            tuned = partner.get(tuple(cell[key] for key in keys))
+            row = {"group": task, "algorithm": entry, "reference": cell["reference"], "metric": metric}
+            row |= {"tie": "reference" if cell["reference"] else "not ranked", "planned": int(planned[entry])}
+            row |= {"rank": ranks.get(tuned, math.nan), **said[str(task), tuned or entry]}
+            for name, value in made.get((str(task), entry), {}).items():
+                row |= flat(name, value)
+            own.append(row)
+        places = pd.Series([row["rank"] for row in own], dtype="float64").rank()
+        for row, place in zip(own, places, strict=True):
+            row["rank"] = float(place)
+        rows += sorted(own, key=lambda row: (row["reference"], _last(row["rank"])))
+    return _made("task", TUNING, rows, {}, about)
+
+
+def _last(rank: float) -> float:
+    return math.inf if math.isnan(rank) else rank
+
+
 def _made(
     by: str,
     headings: Mapping[str, str],
@@ -206,5 +245,6 @@ def _made(
     """The board of these rows; a measure that a row lacks is missing, of no runs."""
     frame = pd.DataFrame(rows, columns=[*_HEAD, *names_of(list(headings), sample), *TEXTS])
     counts = [name for name in frame.columns if name.endswith(("_n", "_successes"))]
+    counts.append("effort")
     frame[counts] = frame[counts].astype("float64").fillna(0).astype("int64")
     return Board(by, tuple(headings), frame, notes, headings, about)

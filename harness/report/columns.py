@@ -1,4 +1,4 @@
-"""What the columns of a leaderboard are: results, promises, expected running times, numbers of examples."""
+"""What the columns of a leaderboard are: results, promises, running times, numbers of examples, tuning."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.report.statistics.runtimes import FRACTIONS
 from harness.report.study import Study
 from harness.report.targets import expected
 
-COLUMNS = ("results", "promises", "ert", "data")
+COLUMNS = ("results", "promises", "ert", "data", "tuning")
 """Sets of columns that a leaderboard can have."""
 
 Value = Interval | Estimate | RunTime
@@ -89,6 +89,33 @@ def running_times_of(study: Study) -> Columns:
     return Columns(headings, values, notes)
 
 
+TUNING = {"default": "default", "tuned": "tuned", "change": "tuned - default"}
+
+
+def effort_of(cells: pd.DataFrame) -> dict[tuple[str, str], Values]:
+    """What equal tuning effort has changed, by task and entry of the default options.
+
+    ``default`` and ``tuned`` are means of the test metric, ``change`` is the mean difference over the
+    repetitions that have both. Intervals are Student's t.
+
+    Args:
+        cells: of a sweep, as ``entries`` gives them.
+    """
+    scored = cells[cells["status"].isin(SCORED) & cells["test_metric"].notna()]
+    found: dict[tuple[str, str], Values] = {}
+    for (task, _, _), group in scored.groupby(["task", "algorithm", "budget"], sort=False):
+        tuned = group["kind"].fillna("default") == "tuned"
+        if tuned.all():
+            continue
+        metric = group["test_metric"].astype("float64").set_axis(group["repetition"])
+        default, other = metric[~tuned.to_numpy()], metric[tuned.to_numpy()]
+        parts = zip(TUNING, (default, other, (other - default).dropna()), strict=True)
+        found[str(task), str(group.loc[~tuned, "entry"].iloc[0])] = {
+            name: mean_interval(part.tolist()) for name, part in parts
+        }
+    return found
+
+
 def flat(name: str, value: Value) -> dict[str, float]:
     """A value as its columns: itself, the ends of its interval, and of how many."""
     ends = _ENDS.get(type(value), _USUAL)
@@ -102,6 +129,11 @@ def names_of(measures: Sequence[str], sample: type = Interval) -> list[str]:
 
 
 ABOUT = {
+    "tuning": (
+        "Every algorithm was given the same number of trials of each task, on a split of their own; the "
+        "options of the best trial on dev were then run as the default ones were. Ranks are of the tuned "
+        "ones."
+    ),
     "promises": (
         "Multiples (×) are of the better first-order reference on the same blocks; seconds and memory are "
         "measured, and of cells that shared forwards or a process they are shares. Spread: standard "

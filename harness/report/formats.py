@@ -69,9 +69,19 @@ def _line(row: dict[Any, Any], measures: tuple[str, ...]) -> list[str]:
         one_line(row["algorithm"]) + f" ({NOT_RUN})" * (row["tie"] == NOT_RUN),
         *(measure_text(row, name, n) for name in measures),
         f"{n}/{row['planned']}" if n != row["planned"] else str(n),
-        one_line(row["options"]),
+        options_text(row),
         one_line(row["provider"]),
     ]
+
+
+def options_text(row: Mapping[Any, Any]) -> str:
+    """The options that hold, and what the trials spent by which they were chosen.
+
+    >>> options_text({"options": "lr=2", "effort": 320})
+    'lr=2 (trials: 320 evaluations)'
+    """
+    spent = f"(trials: {row['effort']:,} evaluations)" if row["effort"] else ""
+    return " ".join(filter(None, [one_line(row["options"]), spent]))
 
 
 def _rank(rank: float) -> str:
@@ -117,9 +127,9 @@ def remarks(board: Board, group: str) -> list[str]:
     """What a terminal has no columns for: options that were tuned, versions, and the group's note."""
     rows = board.rows[board.rows["group"] == group].to_dict("records")
     said = [
-        f"{one_line(row['algorithm'])}: {one_line(row['options'])}"
+        f"{one_line(row['algorithm'])}: {options_text(row)}"
         for row in rows
-        if row["kind"] == "tuned" and row["options"]
+        if row["kind"] == "tuned" and options_text(row)
     ]
     versions: dict[str, list[str]] = {}
     for row in rows:

@@ -69,11 +69,18 @@ def note(study: Study) -> str:
     return "; ".join(parts)
 
 
-def about_cells(cells: pd.DataFrame, keys: list[str]) -> dict[Any, dict[str, str]]:
-    """What ran in the cells of a row: kind, options that hold, versions, and why some did not finish."""
+def about_cells(cells: pd.DataFrame, keys: list[str]) -> dict[Any, dict[str, Any]]:
+    """What ran in the cells of a row: kind, options that hold, versions, and why some did not finish.
+
+    ``effort`` counts the evaluations of all trials by which its options were chosen.
+    """
     found: dict[Any, dict[str, dict[str, None]]] = {}
+    efforts: dict[Any, dict[str, int]] = {}
     for cell in cells.to_dict("records"):
-        about = found.setdefault(tuple(cell[key] for key in keys), {name: {} for name in ("kind", *TEXTS)})
+        key = tuple(cell[key] for key in keys)
+        about = found.setdefault(key, {name: {} for name in ("kind", *TEXTS)})
+        spent = cell["effort"]
+        efforts.setdefault(key, {})[cell["task"]] = 0 if pd.isna(spent) else int(spent)
         for name, text in (
             ("kind", _text(cell["kind"]) or "default"),
             ("options", _options(_text(cell["options"]))),
@@ -82,7 +89,11 @@ def about_cells(cells: pd.DataFrame, keys: list[str]) -> dict[Any, dict[str, str
         ):
             if text:
                 about[name][text] = None
-    return {key: {name: " | ".join(texts) for name, texts in about.items()} for key, about in found.items()}
+    return {
+        key: {name: " | ".join(texts) for name, texts in about.items()}
+        | {"effort": sum(efforts[key].values())}
+        for key, about in found.items()
+    }
 
 
 def _text(value: object) -> str:

@@ -10,7 +10,7 @@ from harness.plugins import registry
 from harness.plugins.build import Builder
 from harness.plugins.messages import did_you_mean
 from harness.plugins.options import REQUIRED, describe_options
-from harness.running.estimate import Speed, priced
+from harness.running.estimate import PEAKS, Speed, priced
 from harness.running.plan import Plan
 from harness.running.sweep_file import Sweep, suites
 
@@ -143,5 +143,5 @@ def plan_overview(
             row["evaluations"] += cell.evaluations
     listed = list(rows.values())
     if builder is not None:
-        priced(plan, builder, listed, speed or Speed())
+        priced(plan, builder, listed, speed or Speed(PEAKS[plan.sweep.dtype]))
     return listed

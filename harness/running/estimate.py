@@ -20,23 +20,28 @@ COSTS = ("tokens", "flops", "gpu_hours")
 """Columns that add up; ``memory`` is the largest."""
 
 
+PEAKS = {"bfloat16": 989e12, "float32": 67e12, "float64": 34e12}
+"""Operations per second of an H100 or H200 by its data sheet: dense, and without the tensor cores for the wider types,
+as torch computes them unless told otherwise."""
+
+
 @dataclass(frozen=True)
 class Speed:
     """How fast a GPU is taken to be; estimates of hours hang on it.
 
     Args:
-        peak_flops: operations per second; the default is the dense bfloat16 peak of an H100 or H200.
+        peak_flops: operations per second.
         utilisation: the share of it that forwards reach. Generating token by token reaches far less, and so
             do batches of a few short rows.
 
     Raises:
         UserError: for a speed that is none.
 
-    >>> Speed().hours(3600 * 989e12)
+    >>> Speed(PEAKS["bfloat16"]).hours(3600 * 989e12)
     2.5
     """
 
-    peak_flops: float = 989e12
+    peak_flops: float
     utilisation: float = 0.4
 
     def __post_init__(self) -> None:

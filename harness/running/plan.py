@@ -49,7 +49,8 @@ class Cell:
         algorithm: canonical name with options.
         repetition: counted from 0.
         budget: candidate evaluations that may be spent.
-        evaluations: that are spent at most: the budget, or 0 for an algorithm that asks nothing.
+        evaluations: that are spent at most: the budget, or 0 for an algorithm that asks nothing, and for
+            tuned cells of one whose options leave nothing to tune.
         data_seed: of the data split; the same for every algorithm of a repetition.
         algorithm_seed: of the algorithm, in 1 .. 2**31 - 1.
         dimension: d of the task's space.
@@ -273,14 +274,15 @@ def _cells(
     identity = [SCHEMA_VERSION, str(task), content, budget, protocol, sweep.dtype, device]
     identity += ["smoke"] * sweep.smoke
 
-    def cell(repetition: int, *what: Any, **more: Any) -> Cell:
+    def cell(repetition: int, *what: Any, evaluations: int | None = None, **more: Any) -> Cell:
+        spent = budget if fit.kind.smallest_budget else 0
         return Cell(
             id=_digest([*identity, fit.algorithm, *what, repetition]).hex()[:12],
             task=str(task),
             algorithm=fit.algorithm,
             repetition=repetition,
             budget=budget,
-            evaluations=budget if fit.kind.smallest_budget else 0,
+            evaluations=spent if evaluations is None else evaluations,
             data_seed=sweep.protocol.seed + repetition,
             algorithm_seed=algorithm_seed(fit.algorithm, str(task), repetition),
             dimension=fit.task.dimension,
@@ -292,7 +294,7 @@ def _cells(
         )
 
     cells = [cell(repetition) for repetition in range(sweep.repetitions)]
-    if sweep.tuning is None:
+    if sweep.tuning is None or not fit.kind.smallest_budget:  # what asks nothing has nothing to tune
         return cells
     searched = fit.kind.searched(**fit.options)
     tried = variants(Spec.parse(fit.algorithm), searched, sweep.tuning.trials, sweep.protocol.seed)
@@ -301,7 +303,12 @@ def _cells(
             cell(fit.trials_split(), "trial", number, name, kind="trial", trial=number, variant=name)
             for number, name in enumerate(tried)
         ]
-    return cells + [cell(repetition, "tuned", tried, kind="tuned") for repetition in range(sweep.repetitions)]
+    # Where nothing is left open, tuned cells are the default cells again, and cost nothing.
+    spent = 0 if len(tried) == 1 else None
+    return cells + [
+        cell(repetition, "tuned", tried, kind="tuned", evaluations=spent)
+        for repetition in range(sweep.repetitions)
+    ]
 
 
 def builder_of(sweep: Sweep, *, planning: bool = False) -> Builder:

@@ -44,14 +44,14 @@ class FullTuning(TextTuning):
         super().__init__(subspace, seed)
 
     def native_dimension(self, model: LanguageModel) -> int:
-        return sum(parameter.numel() for parameter in model.skeleton.parameters())
-
-    def native_space(self, model: LanguageModel) -> Space:
         if model.quantised:
             raise UserError(
                 f"model {model.path}: full tuning moves weights, and these have {model.quantised[:-3]} bits; "
                 "leave quantised out, or choose prompt or lora"
             )
+        return sum(parameter.numel() for parameter in model.skeleton.parameters())
+
+    def native_space(self, model: LanguageModel) -> Space:
         tables = {id(module.weight) for module in model.model.modules() if isinstance(module, nn.Embedding)}
         weights = {name: weight.detach() for name, weight in model.parameters.items()}
         sizes = {name: _root_mean_square(weight) for name, weight in weights.items()}

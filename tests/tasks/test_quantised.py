@@ -92,7 +92,7 @@ def test_a_prompt_before_few_bits_is_read_as_by_the_library_alone(
 def test_weights_of_few_bits_are_not_tuned_in_full(wider: Callable[[str], Path], bits: Any) -> None:
     task = make_task(LanguageModel(path=str(wider("opt")), quantised=bits), FullTuning())
     with pytest.raises(UserError, match=f"these have {bits[0]} bits"):
-        _ = task.space
+        _ = task.dimension  # which a plan asks for
 
 
 def test_layers_without_whole_blocks_are_refused_for_four_bits(folders: Callable[[str], Path]) -> None:

@@ -89,6 +89,33 @@ def test_options_and_versions_stand_in_the_row_of_what_ran_with_them(results):
     assert row(made, "a")["kind"] == "default"
 
 
+def test_default_and_tuned_options_stand_side_by_side_with_what_the_trials_spent(results):
+    """Paired by repetition: of three default runs two were tuned too, with changes of .1 and .3."""
+    tuned = {"kind": "tuned", "effort": 320, "options": json.dumps({"lr": 2})}
+    made = board(
+        results(
+            *[("t", "a", r, "finished", value) for r, value in enumerate((0.4, 0.5, 0.9))],
+            *[("t", "a", r, "finished", v, {"id": f"tuned-{r}", **tuned}) for r, v in enumerate((0.5, 0.8))],
+            *[("t", "b", r, "finished", 0.6) for r in range(3)],
+            *[("t", "b", r, "finished", 0.6, {"id": f"b-{r}", "kind": "tuned"}) for r in range(3)],
+            ("t", "zero-shot", 0, "finished", 0.3, {"reference": True}),
+            ("t", "a", 1_000_000, "finished", None, {"id": "trial", "kind": "trial"}),
+        ),
+        columns="tuning",
+    )
+    assert made.rows["algorithm"].tolist() == ["a", "b", "zero-shot", "adam"][: len(made.rows)]
+    found = row(made, "a")
+    assert [found[name] for name in ("default", "tuned", "change")] == pytest.approx([0.6, 0.65, 0.2])
+    assert [found[f"{name}_n"] for name in ("default", "tuned", "change")] == [3, 2, 2]
+    assert found["change_high"] == pytest.approx(0.2 + 12.706205 * 0.1)
+    assert (found["rank"], found["effort"], found["kind"]) == (1, 320, "tuned")
+    assert lines(made, "t")[0][-2] == "lr=2 (trials: 320 evaluations)"
+    assert row(made, "b")["change"] == 0
+    assert math.isnan(row(made, "zero-shot")["tuned"])
+    with pytest.raises(UserError, match="no options were tuned; sweep with --trials"):
+        board(results(("t", "a", 0, "finished", 0.5)), columns="tuning")
+
+
 def test_by_tuning_aggregates_stay_within_it(results):
     def cells(task, tuning, values):
         return [
