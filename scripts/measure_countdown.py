@@ -2,13 +2,16 @@
 
     OMP_NUM_THREADS=1 python scripts/measure_countdown.py results/countdown
 
-Two starts, three models of each: ``random`` (3,792 weights, randomly initialised, all of them tuned;
-problems of three and four numbers up to 99, sampled answers) and ``taught`` (49,872 weights, shown solutions
-of the train problems for a moment, LoRA of rank 2 on all layers; two numbers up to 20, greedy answers).
-Problems, models and seeds differ between the three. Algorithms see the published training reward on fresh
-problems of the train split; what is reported is the last candidate (of random search the best seen) on
-problems that neither searches nor lessons had. Writes ``runs.csv``, ``curves.csv`` and ``measured.json``,
-which says what of the reward the embedded reference model can reach, and prints the table.
+Four starts, three models of each: ``random`` (3,792 weights, randomly initialised, all of them tuned;
+problems of three and four numbers up to 99, sampled answers), ``taught`` (49,872 weights, shown solutions
+of the train problems for a moment, LoRA of rank 2 on all layers; two numbers up to 20, greedy answers),
+``reference`` (the embedded reference model with Countdown's tokens added, all weights tuned; problems and
+answers as for ``random``, fewer evaluations) and ``reference-taught`` (the same after a few lessons, all
+weights tuned on the problems of ``taught``, sampled answers). Problems, models and seeds differ between the
+three. Algorithms see the published training reward on fresh problems of the train split; what is reported
+is the last candidate (of random search the best seen) on problems that neither searches nor lessons had.
+Writes ``runs.csv``, ``curves.csv`` and ``measured.json``, which says what of the reward the embedded
+reference model can reach, and prints the table.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import json
 import re
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,10 +31,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from countdown_models import random_model, taught_model
+from countdown_models import extended_model, random_model, taught_model, teach
 
 from harness import sweep
 from harness.running.sweep_file import Sweep
+from tasks.answers.data import AnswerData
 from tasks.answers.rewards import JUDGES
 from tasks.countdown.registered import countdown
 from tasks.countdown.verifier import FORMAT_SHARE
@@ -40,6 +45,8 @@ SEEDS = (0, 1, 2)
 MOST = 1 + FORMAT_SHARE
 """The published reward of a right answer in a perfect layout; losses here are of the reward over this."""
 LESSONS = 200
+FEW_LESSONS = 14
+"""So many that the reference model writes the layout now and then; after 20 it always does."""
 UNTUNED = "zero-shot"
 
 
@@ -48,6 +55,7 @@ class Start:
     """Where searches start from.
 
     Args:
+        model: writes the model of a seed to a folder; the data set is there for lessons.
         data: options of the data set but its seed.
         tuning: with options.
         algorithms: with options.
@@ -56,6 +64,7 @@ class Start:
         test_rows: problems to report on.
     """
 
+    model: Callable[[Path, int, AnswerData], Any]
     data: dict[str, Any]
     tuning: str
     algorithms: tuple[str, ...]
@@ -64,9 +73,19 @@ class Start:
     test_rows: int
 
 
+def taught_reference(folder: Path, seed: int, data: AnswerData) -> Any:
+    """The reference model with Countdown's tokens, after its lessons."""
+    extended_model(folder, seed)
+    return teach(folder, seed, data, FEW_LESSONS)
+
+
+SMALL = {"rows": 100, "numbers": (2,), "largest": 20, "new_tokens": 10}
+LONG = {"rows": 400, "new_tokens": 12, "temperature": 1.0}
+ON_THE_REFERENCE_MODEL = ("eggroll[population=40]", "es-at-scale[population=40]", "random[population=40]")
 STARTS = {
     "random": Start(
-        {"rows": 400, "new_tokens": 12, "temperature": 1.0},
+        lambda folder, seed, data: random_model(folder, seed),
+        LONG,
         "full",
         (
             "openai-es[decay=0,lr=0.1,population=40,sigma=0.5]",
@@ -80,7 +99,8 @@ STARTS = {
         test_rows=200,
     ),
     "taught": Start(
-        {"rows": 100, "numbers": (2,), "largest": 20, "new_tokens": 10},
+        lambda folder, seed, data: taught_model(folder, seed, data, LESSONS),
+        SMALL,
         "lora[matrices=all,rank=2]",
         (
             "openai-es[decay=0,lr=0.1,population=24,sigma=0.5]",
@@ -91,17 +111,32 @@ STARTS = {
         minibatch=32,
         test_rows=100,
     ),
+    "reference": Start(
+        lambda folder, seed, data: extended_model(folder, seed),
+        LONG,
+        "full",
+        ON_THE_REFERENCE_MODEL,
+        budget=1000,
+        minibatch=16,
+        test_rows=200,
+    ),
+    "reference-taught": Start(
+        taught_reference,
+        SMALL | {"temperature": 1.0},
+        "full",
+        ON_THE_REFERENCE_MODEL,
+        budget=1000,
+        minibatch=16,
+        test_rows=100,
+    ),
 }
 
 
-def made(name: str, start: Start, seed: int, folder: Path) -> str:
+def made(start: Start, seed: int, folder: Path) -> str:
     """The data set's name with options, and its model in the folder."""
     options = {"reward": "countdown-format", "seed": seed, **start.data}
     if not (folder / "tokenizer.json").is_file():
-        if name == "random":
-            random_model(folder, seed)
-        else:
-            taught_model(folder, seed, countdown(**options), LESSONS)
+        start.model(folder, seed, countdown(**options))
     words = {key: value[0] if isinstance(value, tuple) else value for key, value in options.items()}
     return f"countdown[{','.join(f'{key}={value}' for key, value in sorted(words.items()))}]"
 
@@ -112,7 +147,7 @@ def measured(name: str, start: Start, out: Path) -> tuple[pd.DataFrame, pd.DataF
     for seed in SEEDS:
         label = f"{name}-{seed}"
         models[label] = {"path": str(out / "models" / label)}
-        data = made(name, start, seed, out / "models" / label)
+        data = made(start, seed, out / "models" / label)
         tasks.append(f"{data}/{label}/{start.tuning}")
     rows = start.data["rows"]
     protocol = {"train_rows": rows, "dev_rows": min(rows, 50), "minibatch": start.minibatch, "dev_points": 1}
@@ -152,7 +187,7 @@ def table(runs: pd.DataFrame) -> str:
     """Mean and range over the models of each start and algorithm, as Markdown."""
     lines = ["| start | algorithm | reward | layout | accuracy | least and most reward | seconds |"]
     lines.append("|---|---|---|---|---|---|---|")
-    for name in STARTS:
+    for name in runs["start"].unique():
         mine = runs[runs["start"] == name]
         for algorithm in [UNTUNED, *STARTS[name].algorithms]:
             cells = mine[mine["algorithm"] == algorithm]
@@ -190,15 +225,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("to", type=Path, help="folder of the tables")
     parser.add_argument("--cells", type=Path, help="folder that keeps the cells, to go on after a break")
+    parser.add_argument("--starts", nargs="+", choices=STARTS, default=list(STARTS))
     options = parser.parse_args()
     torch.set_num_threads(1)
     cells = (options.cells or Path(tempfile.mkdtemp(prefix="countdown"))).resolve()
-    found = [measured(name, start, cells) for name, start in STARTS.items()]
+    found = [measured(name, STARTS[name], cells) for name in options.starts]
     options.to.mkdir(parents=True, exist_ok=True)
     runs, curves = (pd.concat(parts, ignore_index=True) for parts in zip(*found, strict=True))
     runs.to_csv(options.to / "runs.csv", index=False)
     curves.to_csv(options.to / "curves.csv", index=False)
-    said = json.dumps({"seeds": SEEDS, "lessons": LESSONS, "reference": reachable()}, indent=2)
+    said = json.dumps(
+        {"seeds": SEEDS, "lessons": LESSONS, "few lessons": FEW_LESSONS, "reference": reachable()}, indent=2
+    )
     (options.to / "measured.json").write_text(f"{said}\n", encoding="utf-8")
     print(table(runs), said, sep="\n")
 

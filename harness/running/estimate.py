@@ -21,8 +21,8 @@ COSTS = ("tokens", "flops", "gpu_hours")
 
 
 PEAKS = {"bfloat16": 989e12, "float32": 67e12, "float64": 34e12}
-"""Operations per second of an H100 or H200 by its data sheet: dense, and without the tensor cores for the wider types,
-as torch computes them unless told otherwise."""
+"""Operations per second of an H100 or H200 by its data sheet: dense, and for the wider types without tensor
+cores, as torch computes them unless told otherwise."""
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 import measure_countdown
-from countdown_models import random_model, taught_model, tokenizer, vocabulary
+from countdown_models import TAGS, extended_model, random_model, taught_model, tokenizer, vocabulary
 
 from algorithms.evolution_strategies.openai_es import OpenAIES
 from harness.core import Budget, Protocol, Request
@@ -20,6 +21,7 @@ from tasks.answers.task import AnswerTask
 from tasks.countdown.registered import countdown
 from tasks.language_model import LanguageModel
 from tasks.objectives import reward
+from tasks.reference.registered import reference, sentiment
 from tasks.tuning.full import FullTuning
 
 
@@ -87,3 +89,27 @@ def test_the_reference_model_cannot_write_a_number_nor_a_tag() -> None:
     found = measure_countdown.reachable()
     assert found["with a digit"] == found["with an angle bracket"] == 0
     assert found["its reward"] == 0.0
+
+
+def test_the_extended_reference_model_keeps_its_rows_and_has_a_token_for_each_tag_and_digit(
+    tmp_path: Path,
+) -> None:
+    extended_model(tmp_path, seed=0)
+    old, encode = reference(), AutoTokenizer.from_pretrained(tmp_path)
+    count = len(old.tokenizer)
+    weights = AutoModelForCausalLM.from_pretrained(tmp_path).state_dict()
+    for name, before in AutoModelForCausalLM.from_pretrained(old.path).state_dict().items():
+        assert torch.equal(weights[name][: len(before)], before), name
+    assert len(weights["model.embed_tokens.weight"]) == len(encode) > count
+    assert encode.get_vocab().items() >= old.tokenizer.get_vocab().items()
+    for token in (*TAGS, *"0123456789+-*/()[]", "\n"):
+        assert len(encode(token, add_special_tokens=False)["input_ids"]) == 1, token
+        assert encode.convert_tokens_to_ids(token) >= count, token
+    text = sentiment().splits["train"][0].fields["text"]
+    assert encode(text)["input_ids"] == old.tokenizer(text)["input_ids"]
+    data = countdown(rows=5, reward="countdown-format")
+    for row in data.splits["train"]:
+        assert encode.unk_token_id not in encode(data.filled(row))["input_ids"]
+        written = encode.decode(encode(row.answers[0])["input_ids"], skip_special_tokens=True)
+        assert JUDGES["countdown-format"].judge(written, row) == 1.0
+    assert (encode.bos_token_id, encode.eos_token_id, encode.pad_token_id) == (2, 3, 0)
