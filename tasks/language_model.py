@@ -213,7 +213,7 @@ class LanguageModel:
             if find_spec("bitsandbytes") is None or find_spec("accelerate") is None:
                 raise UserError(
                     f"model {self.path}: quantised={self.quantised} needs bitsandbytes and accelerate: "
-                    "pip install bitsandbytes accelerate"
+                    "pip install 'gradfree[quantised]'"
                 )
             from transformers import BitsAndBytesConfig
 

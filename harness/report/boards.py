@@ -34,9 +34,9 @@ class Board(NamedTuple):
         by: what a group is: a task, the tasks of a tuning, or the algorithms of a family.
         measures: the measured quantities; each has the columns ``m``, ``m_low``, ``m_high``, ``m_n``: a value
             with its 95% interval and how many runs it is of (``m_successes`` of them, for running times).
-        rows: beside them ``group``, ``algorithm``, ``kind``, ``effort`` (evaluations of the trials by which its
-            options were chosen), ``reference``, ``rank``, ``tie``, ``metric``, ``planned`` (cells), ``options``,
-            ``provider``, ``reason``; the best first in each group.
+        rows: beside them ``group``, ``algorithm``, ``kind``, ``effort`` (evaluations of the trials by which
+            its options were chosen), ``reference``, ``rank``, ``tie``, ``metric``, ``planned`` (cells),
+            ``options``, ``provider``, ``reason``; the best first in each group.
         notes: what a group is over, and what was left out of it, by group.
         headings: of the measures, as people read them; ``{metric}`` stands for the group's metric.
         about: what holds for the whole board, in sentences.

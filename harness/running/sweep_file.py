@@ -72,6 +72,7 @@ class Sweep(BaseModel):
     published: tuple[PublishedKeys, ...] = ()
     smoke: bool = False
     out: Text | None = None
+    relative_to: Text | None = None
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     dtype: Literal["float32", "float64", "bfloat16"] = "float32"
 
@@ -121,7 +122,10 @@ class Sweep(BaseModel):
             text = path.read_text("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"{source}: cannot be read: {error}; a sweep file is YAML in UTF-8") from error
-        return cls._made(_parsed(text, str(source)), path.absolute().parent, str(source))
+        sweep = cls._made(_parsed(text, str(source)), path.absolute().parent, str(source))
+        if sweep.relative_to is not None:
+            sweep._folder = sweep._folder / expanded(sweep.relative_to)
+        return sweep
 
     @classmethod
     def from_flags(cls, **flags: Any) -> Sweep:
@@ -172,9 +176,14 @@ class Sweep(BaseModel):
         return Protocol(**self.protocol.model_dump())
 
     def to_yaml(self) -> str:
-        """A sweep file that runs from anywhere: ``out`` and paths of data sets and models are absolute."""
+        """A sweep file that runs from anywhere: ``out`` and paths of data sets and models are absolute.
+
+        Where names have paths in their brackets, which belong to the names, it says what they start from.
+        """
         data = self.to_dict()
         del data["origin"]
+        if self.relative_to is not None or any("path=" in name for name in (*self.tasks, *self.algorithms)):
+            data["relative_to"] = str(self._folder)
         if self.out is not None:
             data["out"] = str(self.output)
         for keys in data.get("datasets", {}).values():

@@ -423,7 +423,7 @@ def test_a_quantised_base_without_its_library_is_said(
     folders: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.language_model.find_spec", lambda _: None)
-    with pytest.raises(UserError, match="pip install bitsandbytes accelerate"):
+    with pytest.raises(UserError, match="gradfree\\[quantised\\]"):
         _ = LanguageModel(path=str(folders("llama")), quantised="4bit").model
 
 

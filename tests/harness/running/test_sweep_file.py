@@ -238,3 +238,15 @@ def test_its_yaml_can_be_read_from_another_folder(written, tmp_path):
     assert again.models["h"].path == "facebook/opt-125m"
     assert again.tasks == sweep.tasks
     assert again.output == sweep.output == tmp_path / "mine"
+
+
+def test_paths_in_the_names_of_tasks_start_from_where_they_did_when_it_is_read_again(written, tmp_path):
+    """They belong to the names, and names to the cells' ids: what they start from is said beside them."""
+    sweep = Sweep.load(written(LEAST.replace("sphere", '"sst2[path=data]/reference/prompt"', 1)))
+    assert "path=data" in sweep.tasks[0]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "sweep.yaml").write_text(sweep.to_yaml())
+    again = Sweep.load("out/sweep.yaml")
+    assert (again.tasks, again.definitions.folder) == (sweep.tasks, sweep.definitions.folder) != ((), None)
+    assert again.definitions.folder == tmp_path
+    assert "relative_to" not in Sweep.load(written(LEAST)).to_yaml()
