@@ -124,7 +124,11 @@ class Sweep(BaseModel):
             raise UserError(f"{source}: cannot be read: {error}; a sweep file is YAML in UTF-8") from error
         sweep = cls._made(_parsed(text, str(source)), path.absolute().parent, str(source))
         if sweep.relative_to is not None:
-            sweep._folder = sweep._folder / expanded(sweep.relative_to)
+            with sweep.naming("relative_to"):
+                folder = sweep._folder / expanded(sweep.relative_to)
+            if not os.path.isdir(folder):
+                raise UserError(f"{source}: relative_to: there is no folder {str(folder)!r}; name another")
+            sweep._folder = folder
         return sweep
 
     @classmethod

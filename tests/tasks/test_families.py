@@ -461,7 +461,7 @@ def test_lora_beside_a_base_of_few_bits_equals_lora_beside_what_it_stands_for(
     losses = [t.evaluate([Request(population(t, "points"), 0, 0)])[0].losses for t in tasks]
     torch.testing.assert_close(*losses, rtol=1e-5, atol=1e-5)
     with pytest.raises(UserError, match="8 bits"):
-        _ = make_task(coarse, FullTuning()).space
+        _ = make_task(coarse, FullTuning()).dimension
 
 
 def test_operations_are_counted_for_each_part_of_an_encoder_decoder(tiny: Tiny) -> None:

@@ -63,6 +63,7 @@ GOOD: dict[str, Any] = {
     ],
     "smoke": False,
     "out": "out",
+    "relative_to": ".",
     "device": "cpu",
     "dtype": "float32",
 }

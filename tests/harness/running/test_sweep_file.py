@@ -250,3 +250,5 @@ def test_paths_in_the_names_of_tasks_start_from_where_they_did_when_it_is_read_a
     assert (again.tasks, again.definitions.folder) == (sweep.tasks, sweep.definitions.folder) != ((), None)
     assert again.definitions.folder == tmp_path
     assert "relative_to" not in Sweep.load(written(LEAST)).to_yaml()
+    with pytest.raises(UserError, match=r"relative_to: there is no folder .*nowhere"):
+        Sweep.load(written(LEAST + "relative_to: nowhere\n"))
