@@ -255,8 +255,9 @@ def test_a_node_that_is_removed_in_the_middle_leaves_the_same_tables(tmp_path, c
         words_, out=tmp_path / "there", executor=Ray(workers=2), progress=watching, flush_seconds=0.2
     )
     assert watching.node is None
-    # The second worker, which waits for room, may be sent to the node just when it goes.
-    assert [line[:32] for line in watching.lines] in ([LOST], [LOST, LOST])
+    # The second worker, which waits for room and may say so, may be sent to the node just when it goes.
+    lines = [line for line in watching.lines if not line.startswith("the cluster has no room yet for ")]
+    assert [line[:32] for line in lines] in ([LOST], [LOST, LOST])
     assert set(there.runs["status"]) == {"finished"}
     assert content(tmp_path / "there", cells) == content(tmp_path / "here", cells)
 
