@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 import typer
@@ -60,6 +62,30 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         typer.echo("gradfree: stopped", err=True)
         sys.exit(130)
+
+
+@contextmanager
+def ended_as_interrupted() -> Iterator[None]:
+    """Inside, to be told to end (as a cluster's scheduler does, or a shell that closes) is as Ctrl-C.
+
+    >>> with suppress(KeyboardInterrupt), ended_as_interrupted():
+    ...     signal.raise_signal(signal.SIGTERM)
+    """
+
+    def interrupt(number: int, frame: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    usual = [number for number in _ENDINGS if signal.getsignal(number) is signal.SIG_DFL]  # not under nohup
+    for number in usual:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in usual:
+            signal.signal(number, signal.SIG_DFL)
+
+
+_ENDINGS = [number for name in ("SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
 
 
 def _refuse(said: str) -> NoReturn:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.application import app
+from harness.cli.application import app, ended_as_interrupted
 from harness.cli.printing import SMOKE_RUN, brief, print_json, print_rows, records, show_results
 from harness.cli.words import (
     Algorithms,
@@ -177,16 +177,17 @@ def sweep(
         words = sweep_of(source, flags)
     folder = out or words.output
     try:
-        results = run_sweep(
-            words,
-            out=folder,
-            retry=retry,
-            progress=watching(quiet),
-            breakdown=breakdown,
-            executor=executor_of(
-                executor, workers, memory=memory, threads=threads, shards=shards, address=address
-            ),
-        )
+        with ended_as_interrupted():
+            results = run_sweep(
+                words,
+                out=folder,
+                retry=retry,
+                progress=watching(quiet),
+                breakdown=breakdown,
+                executor=executor_of(
+                    executor, workers, memory=memory, threads=threads, shards=shards, address=address
+                ),
+            )
     except KeyboardInterrupt:
         typer.echo(f"stopped; the same command goes on where it was (results in {folder})", err=True)
         raise typer.Exit(130) from None

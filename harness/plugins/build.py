@@ -237,7 +237,10 @@ def algorithm_class(name: str | Spec) -> tuple[type[Algorithm], dict[str, Any]]:
         )
     options = typed_options(kind, dict(spec.options), spec.name, {AlgorithmSpec: algorithm_spec})
     with naming(spec.name):
-        return kind.configured(**options), options
+        try:
+            return kind.configured(**options), options
+        except SystemExit as error:
+            raise UserError(f"its plugin asked the whole process to end ({error}); leave it out") from error
 
 
 def algorithm_spec(text: str) -> AlgorithmSpec:

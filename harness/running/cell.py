@@ -20,6 +20,8 @@ from harness.core.untuned import Candidate, Untuned
 from harness.running.clock import Breakdown
 
 Rows = list[dict[str, Any]]
+LONGEST = 2000
+"""Characters of an exception's message that are kept in the tables; the traceback has it whole."""
 
 
 class ContractError(Exception):
@@ -53,9 +55,18 @@ class Failure:
             name = frames[-1].filename.replace("\\", "/").rsplit("/", 1)[-1]
             where = f" ({name}:{frames[-1].lineno}, in {frames[-1].name})"
         return cls(
-            f"{type(error).__name__} in {doing}: {message}{where}",
-            "".join(traceback.format_exception(error)),
+            storable(f"{type(error).__name__} in {doing}: {message[:LONGEST]}{where}"),
+            storable("".join(traceback.format_exception(error))),
         )
+
+
+def storable(text: str) -> str:
+    r"""A plugin's text as tables can hold it: what is no character, as in odd file names, is written out.
+
+    >>> storable("caf\udce9.bin")
+    'caf\\udce9.bin'
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 @dataclass
@@ -281,7 +292,7 @@ class CellRun:
     def _inside(self) -> str | None:
         try:
             inside = self.algorithm.inside
-            return None if inside is None else str(inside)
+            return None if inside is None else storable(str(inside))
         except Exception:  # of an algorithm that has failed there may be nothing left to ask
             return None
 

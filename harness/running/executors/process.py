@@ -64,7 +64,7 @@ class Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
-            env={**os.environ, **_device(self.number), "PYTHONUNBUFFERED": "1"},
+            env={**_patience(), **os.environ, **_device(self.number), "PYTHONUNBUFFERED": "1"},
             start_new_session=True,  # what is typed at the terminal is the supervisor's to answer
         )
         threading.Thread(
@@ -150,6 +150,16 @@ class Process:
             for line in popen.stdout:
                 self.inbox.put((self, serial, json.loads(line)))
         self.inbox.put((self, serial, None))
+
+
+def _patience() -> dict[str, str]:
+    """How threads wait for one another, unless the user has chosen: asleep, not turning.
+
+    On cores that are shared with anything else a thread that turns keeps the one that it waits for from
+    running: a sweep was two to four times as fast asleep, and beside nothing else no slower.
+    """
+    chosen = any(name.startswith(("OMP_WAIT", "GOMP_SPIN", "KMP_BLOCKTIME")) for name in os.environ)
+    return {} if chosen else {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def _device(number: int) -> dict[str, str]:

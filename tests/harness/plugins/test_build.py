@@ -277,3 +277,16 @@ def test_a_small_sample_is_other_content_and_planning_is_not():
         usual = Builder().content(name)
         assert Builder(planning=True).content(name) == usual
         assert Builder(smoke=True).content(name) != usual
+
+
+def test_a_plugin_that_ends_the_process_while_its_options_are_looked_at_is_refused():
+    class Ending(Algorithm):
+        @classmethod
+        def configured(cls, **options):
+            raise SystemExit(0)
+
+    with (
+        ALGORITHMS.register("ending", Ending),
+        pytest.raises(UserError, match="ending: its plugin asked the"),
+    ):
+        build_algorithm("ending", None, Budget(5), seed=0)

@@ -162,6 +162,13 @@ class Raises(Walk):
         return super().ask(remaining)
 
 
+class OddlyNamed(Walk):
+    """Fails on a file whose name is no text, as Python spells it."""
+
+    def ask(self, remaining):
+        raise FileNotFoundError("/data/caf\udce9.bin " + 9000 * "x")
+
+
 class TellRaises(Walk):
     def tell(self, population, losses, gradients=None):
         raise ZeroDivisionError("told badly")

@@ -80,7 +80,21 @@ class Severer(Walk):
         time.sleep(3600)
 
 
+class Forker(Walk):
+    def misbehave(self):
+        os.fork()  # and both go on
+
+
 class Meddler(Walk):
+    def ask(self, remaining):
+        points = super().ask(remaining)
+        torch.set_default_device("meta")
+        torch.set_float32_matmul_precision("medium")
+        torch.use_deterministic_algorithms(True)
+        np.seterr(all="raise")
+        os.chdir("/")
+        return points
+
     def misbehave(self):
         torch.manual_seed(0)
         np.random.seed(0)

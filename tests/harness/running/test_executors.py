@@ -19,7 +19,19 @@ from harness.running.sweep_file import Sweep
 from harness.running.sweeping import sweep
 
 SOURCE = Path(__file__).with_name("misbehaving.py").read_text()
-NAMES = ("walk", "killer", "crasher", "leaver", "exiter", "hanger", "leaker", "printer", "meddler", "severer")
+NAMES = (
+    "walk",
+    "killer",
+    "crasher",
+    "leaver",
+    "exiter",
+    "hanger",
+    "leaker",
+    "printer",
+    "meddler",
+    "severer",
+    "forker",
+)
 
 
 class Listening(Observer):
@@ -161,7 +173,7 @@ def test_what_is_printed_does_not_reach_the_output(tmp_path, misbehaving):
 
 def test_global_settings_of_one_do_not_reach_the_others(tmp_path, misbehaving):
     alone = sweep(words("walk,cma-es,mezo,random"), out=tmp_path / "alone")
-    beside = sweep(words("meddler,walk,cma-es,mezo,random"), out=tmp_path / "beside")
+    beside = sweep(words("meddler,forker,walk,cma-es,mezo,random"), out=tmp_path / "beside")
     same(alone, beside, ["walk", "cma-es", "mezo", "random", "zero-shot"])
     assert set(beside.runs["status"]) == {"finished"}
 
