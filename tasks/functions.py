@@ -28,6 +28,9 @@ from harness.core import (
     point,
 )
 
+LARGEST = 10**9
+"""Coordinates of a function: four gigabytes for a point."""
+
 
 class AnalyticFunction(Task):
     """A function of the coordinates whose optimum lies at a random place, another in each repetition.
@@ -42,7 +45,10 @@ class AnalyticFunction(Task):
     has_gradients = True
 
     def __init__(
-        self, *, dimension: Annotated[int, Field(ge=1)] = 10, noise: Annotated[float, Field(ge=0)] = 0.0
+        self,
+        *,
+        dimension: Annotated[int, Field(ge=1, le=LARGEST)] = 10,
+        noise: Annotated[float, Field(ge=0)] = 0.0,
     ) -> None:
         self.space = Space([Block("x", (dimension,), "vector")])
         self.noise = noise

@@ -82,6 +82,11 @@ class TextTask(ModelTask):
         self._way = cache(self._new_way)
         if model.has_tokenizer:
             limit = model.longest - tuning.prefix_tokens - model.kind.spare
+            if limit < 1:
+                raise UserError(
+                    f"{name}: tokens={tuning.prefix_tokens} leaves no room for text: "
+                    f"model {model.path} reads {model.longest} tokens; lower it"
+                )
             check_template(data, model.tokenizer, limit, model.kind)
             model.kind.check_words(data, model.tokenizer)
             first = [data.filled(rows[0], mask="") for rows in data.splits.values()]

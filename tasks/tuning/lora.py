@@ -71,7 +71,14 @@ class LoRATuning(TextTuning):
         self._known: WeakKeyDictionary[LanguageModel, dict[str, tuple[int, int, bool]]] = WeakKeyDictionary()
 
     def native_dimension(self, model: LanguageModel) -> int:
-        return sum(self.rank * (fan_in + fan_out) for fan_in, fan_out, _ in self._targets(model).values())
+        shapes = self._targets(model).values()
+        full = max(min(fan_in, fan_out) for fan_in, fan_out, _ in shapes)
+        if self.rank > full:
+            raise UserError(
+                f"model {model.path}: lora: rank={self.rank} is more than any of these layers can have "
+                f"({full}); lower it"
+            )
+        return sum(self.rank * (fan_in + fan_out) for fan_in, fan_out, _ in shapes)
 
     def native_space(self, model: LanguageModel) -> Space:
         generator = torch.Generator().manual_seed(self.seed)
