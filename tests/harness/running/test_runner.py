@@ -45,16 +45,6 @@ def test_a_cell_gives_the_same_rows_alone_and_in_company(tmp_path, toys):
         pd.testing.assert_frame_equal(unmeasured(alone, table, ids), unmeasured(together, table, ids))
 
 
-def test_a_message_that_is_no_text_is_stored_written_out_and_not_endless(tmp_path, toys):
-    results = toys.run(tmp_path, [toys.cell("oddlynamed"), toys.cell("walk")])
-    reason = row(results, "oddlynamed")["reason"]
-    assert "caf\\udce9.bin" in reason
-    assert len(reason) < 3000
-    assert row(results, "walk")["status"] == "finished"
-    again = toys.run(tmp_path, [toys.cell("oddlynamed"), toys.cell("walk")])
-    assert row(again, "oddlynamed")["reason"] == reason
-
-
 def test_large_models_take_turns_and_end_the_same(tmp_path, toys, monkeypatch):
     cells = [toys.cell("walk", repetition) for repetition in range(3)]
     together = toys.run(tmp_path / "a", cells)

@@ -1,9 +1,10 @@
-"""What an algorithm leaves behind when it has acted: nothing that belongs to the whole process."""
+"""What an algorithm leaves behind: nothing that belongs to the whole process, and text that can be stored."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,3 +37,13 @@ def test_a_copy_of_the_process_that_comes_back_ends_there() -> None:
     os.close(writer)
     assert os.read(reader, 9) == b"x", "one process came out, not two"
     os.close(reader)
+
+
+def test_a_message_that_is_no_text_is_stored_written_out_and_not_endless(tmp_path: Path, toys: Any) -> None:
+    results = toys.run(tmp_path, [toys.cell("oddlynamed"), toys.cell("walk")])
+    reason = results.runs.set_index("algorithm").loc["oddlynamed", "reason"]
+    assert "caf\\udce9.bin" in reason
+    assert len(reason) < 3000
+    assert results.runs.set_index("algorithm").loc["walk", "status"] == "finished"
+    again = toys.run(tmp_path, [toys.cell("oddlynamed"), toys.cell("walk")])
+    assert again.runs.set_index("algorithm").loc["oddlynamed", "reason"] == reason
