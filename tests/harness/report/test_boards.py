@@ -103,7 +103,7 @@ def test_default_and_tuned_options_stand_side_by_side_with_what_the_trials_spent
         ),
         columns="tuning",
     )
-    assert made.rows["algorithm"].tolist() == ["a", "b", "zero-shot", "adam"][: len(made.rows)]
+    assert made.rows["algorithm"].tolist() == ["a", "b", "zero-shot"]
     found = row(made, "a")
     assert [found[name] for name in ("default", "tuned", "change")] == pytest.approx([0.6, 0.65, 0.2])
     assert [found[f"{name}_n"] for name in ("default", "tuned", "change")] == [3, 2, 2]

@@ -1,6 +1,7 @@
 """Sweeps in processes of their own: the same tables, whatever an algorithm does to its process."""
 
 import json
+import queue
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from harness import load_results
 from harness.core import UserError
-from harness.running.executors import executor_of
+from harness.running.executors import executor_of, process
 from harness.running.observer import Observer
 from harness.running.plan import make_plan
 from harness.running.schema import TABLES, measured
@@ -241,3 +242,22 @@ def test_a_plan_for_workers_is_the_plan_of_this_process():
     quick = Sweep.load("quick")
     plans = [make_plan(quick, builder_of(quick, planning=planning)).to_json() for planning in (True, False)]
     assert plans[0] == plans[1]
+
+
+@pytest.mark.parametrize("chosen", [None, "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"])
+def test_threads_of_a_worker_wait_asleep_unless_the_user_has_chosen(monkeypatch, chosen):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
+        monkeypatch.delenv(name, raising=False)
+    if chosen:
+        monkeypatch.setenv(chosen, "1")
+    given = {}
+
+    def start(*words, env, **more):
+        given.update(env)
+        raise BlockingIOError("enough is known")
+
+    monkeypatch.setattr(process.subprocess, "Popen", start)
+    with pytest.raises(BlockingIOError):
+        process.Process(0, queue.Queue())
+    expected = "1" if chosen == "OMP_WAIT_POLICY" else None if chosen else "PASSIVE"
+    assert given.get("OMP_WAIT_POLICY") == expected

@@ -47,3 +47,31 @@ def test_a_message_that_is_no_text_is_stored_written_out_and_not_endless(tmp_pat
     assert results.runs.set_index("algorithm").loc["walk", "status"] == "finished"
     again = toys.run(tmp_path, [toys.cell("oddlynamed"), toys.cell("walk")])
     assert again.runs.set_index("algorithm").loc["oddlynamed", "reason"] == reason
+
+
+def test_a_population_that_shares_no_forward_is_evaluated_before_the_next_is_asked_for(
+    tmp_path: Path, toys: Any
+) -> None:
+    """Of large models one population is in memory, and not those of a round."""
+    said: list[str] = []
+
+    class Quadratic(toys.Quadratic):
+        shares_forward = False
+
+        def evaluate(self, requests: Any) -> Any:
+            said.append("evaluate")
+            return super().evaluate(requests)
+
+    class Walk(toys.Walk):
+        def ask(self, remaining: int) -> Any:
+            said.append("ask")
+            return super().ask(remaining)
+
+    cells = [toys.cell("walk", repetition) for repetition in range(3)]
+    toys.run(
+        tmp_path,
+        cells,
+        Quadratic(),
+        make=lambda cell, task, budget: Walk(task.space, budget, cell.algorithm_seed),
+    )
+    assert said == 30 * ["ask", "evaluate"]
